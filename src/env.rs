@@ -1,0 +1,110 @@
+//! The environment: every variable that is read, and those that a runtime must not inherit.
+
+use std::ffi::OsString;
+
+/// The names that this program reads, with their meaning; the man pages print this list.
+pub(crate) const DOCUMENTED: [(&str, &str); 14] = [
+    (COPILOT_CLI_PATH, "The Copilot CLI to run; --copilot wins over it."),
+    (
+        "COPILOT_GITHUB_TOKEN, GH_TOKEN, GITHUB_TOKEN",
+        "Tokens, in the order in which the Copilot CLI takes them; without one it uses its stored login.",
+    ),
+    (
+        "COPILOT_GH_HOST, GH_HOST",
+        "The GitHub host, in this order; github.com without either. Links to another host are not shown.",
+    ),
+    (STATE_DIR, "The folder for logs, instead of the platform's state folder."),
+    ("COPILOT_REMOTE_TIMEOUT", "Default of --timeout."),
+    ("COPILOT_REMOTE_QR", "Default of --qr."),
+    ("COPILOT_REMOTE_QR_STYLE", "Default of --qr-style."),
+    ("COPILOT_REMOTE_COLOR", "Default of --color."),
+    ("NO_COLOR", "Not empty: no colour, unless --color=always. The QR code is then drawn without colour."),
+    ("CLICOLOR_FORCE", "Not empty and not 0: colour also where the stream is no terminal."),
+    ("TERM", "dumb or unset: no colour, no QR code, no keys."),
+    ("LC_ALL, LC_CTYPE, LANG", "The first that is set tells whether the terminal shows UTF-8."),
+    ("HTTPS_PROXY, NO_PROXY, NODE_EXTRA_CA_CERTS, SSL_CERT_FILE", "Are the Copilot CLI's: how it reaches GitHub."),
+    ("COPILOT_HOME", "Is the Copilot CLI's: where it keeps its login and sessions."),
+];
+
+pub(crate) const COPILOT_CLI_PATH: &str = "COPILOT_CLI_PATH";
+pub(crate) const STATE_DIR: &str = "COPILOT_REMOTE_STATE_DIR";
+/// The runtime's own: how a client shows that it may connect.
+pub(crate) const CONNECTION_TOKEN: &str = "COPILOT_CONNECTION_TOKEN";
+/// Tests only: what the stand-in runtime plays instead of the built-in demo.
+pub(crate) const DEMO_SCRIPT: &str = "COPILOT_REMOTE_DEMO_SCRIPT";
+
+/// The value of a variable; an empty one counts as not set.
+pub(crate) fn get_os(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The value of a variable, if it is Unicode and not empty.
+pub(crate) fn get(name: &str) -> Option<String> {
+    get_os(name).and_then(|value| value.into_string().ok())
+}
+
+/// The host that links are expected on, in lower case: `github.com` or a GHE host.
+pub(crate) fn github_host() -> String {
+    get("COPILOT_GH_HOST").or_else(|| get("GH_HOST")).map_or_else(|| "github.com".to_owned(), |host| host.to_ascii_lowercase())
+}
+
+/// The host in `octo.ghe.com` or `https://octo.ghe.com/`: the Copilot CLI takes both (measured).
+pub(crate) fn host_of(text: &str) -> String {
+    let text = text.strip_prefix("https://").unwrap_or(text);
+    text.split('/').next().unwrap_or_default().to_ascii_lowercase()
+}
+
+/// The variables of this environment that belong to one terminal, pane, tab or desktop session.
+///
+/// A runtime outlives the terminal that started it and serves sessions of others: a tool that acted on these would act on a
+/// stranger's pane. Removed from the runtime's environment, where every tool of every session would see them.
+pub(crate) fn per_terminal() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_str().is_some_and(is_per_terminal))
+}
+
+fn is_per_terminal(name: &str) -> bool {
+    const NAMES: [&str; 24] = [
+        "_",
+        "ALACRITTY_WINDOW_ID",
+        "COLORTERM",
+        "COLUMNS",
+        "DESKTOP_STARTUP_ID",
+        "GNOME_TERMINAL_SCREEN",
+        "GNOME_TERMINAL_SERVICE",
+        "GPG_TTY",
+        "INVOCATION_ID",
+        "KONSOLE_DBUS_SESSION",
+        "KONSOLE_DBUS_WINDOW",
+        "LINES",
+        "OLDPWD",
+        "PWD",
+        "SESSION_MANAGER",
+        "SHELL_SESSION_ID",
+        "SHLVL",
+        "SSH_TTY",
+        "STY",
+        "WEZTERM_PANE",
+        "WINDOW",
+        "WINDOWID",
+        "WT_SESSION",
+        "XDG_ACTIVATION_TOKEN",
+    ];
+    const PREFIXES: [&str; 10] =
+        ["ITERM_", "KITTY_", "SSH_CLIENT", "SSH_CONNECTION", "TERM", "TMUX", "VSCODE_", "VTE_", "WEZTERM_", "ZELLIJ"];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_per_terminal;
+
+    #[test]
+    fn terminal_variables_are_told_from_the_users_own() {
+        for name in ["TMUX", "TMUX_PANE", "TERM", "TERM_PROGRAM", "SSH_CONNECTION", "WINDOWID", "_", "PWD"] {
+            assert!(is_per_terminal(name), "{name}");
+        }
+        for name in ["PATH", "HOME", "SSH_AUTH_SOCK", "DISPLAY", "LANG", "GH_TOKEN", "HTTPS_PROXY", "XDG_STATE_HOME"] {
+            assert!(!is_per_terminal(name), "{name}");
+        }
+    }
+}

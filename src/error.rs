@@ -1,0 +1,205 @@
+//! From an error to what the user is told: the exit code, the message, the hints.
+//!
+//! The only place that knows exit codes. Errors below it are typed where they matter ([`SdkError`], [`RepoError`], …) and
+//! `anyhow` in between; [`Report::from`] maps each of them by an exhaustive match.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::repo::RepoError;
+use crate::sdk::SdkError;
+use crate::shutdown::Signal;
+
+/// How the program ends. The numbers are a contract: help, man pages and README print [`Exit::TABLE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done,
+    Failed,
+    Usage,
+    SignIn,
+    NoCli,
+    Deadline,
+    Refused,
+    Repository,
+    Signal(Signal),
+}
+
+impl Exit {
+    /// Code and meaning, for people.
+    pub(crate) const TABLE: [(&'static str, &'static str); 11] = [
+        ("0", "done; also a session ended by x, or ended elsewhere"),
+        ("1", "failed: the service could not be reached, or anything unexpected"),
+        ("2", "wrong usage"),
+        ("3", "no such session (reserved)"),
+        ("4", "not signed in, or a bad or expired token"),
+        ("5", "no usable Copilot CLI"),
+        ("6", "the deadline (--timeout) passed"),
+        ("7", "refused by a policy, or not part of the account's plan"),
+        ("8", "not a GitHub repository, or no access to it"),
+        ("9", "waiting for input (reserved)"),
+        ("128+n", "ended by signal n; Ctrl-C is 130"),
+    ];
+
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::SignIn => 4,
+            Exit::NoCli => 5,
+            Exit::Deadline => 6,
+            Exit::Refused => 7,
+            Exit::Repository => 8,
+            Exit::Signal(signal) => 128 + signal.number(),
+        }
+    }
+}
+
+/// Arguments that parse but do not go together, or a value that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct UsageError {
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+impl UsageError {
+    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+}
+
+/// A signal asked for the end while something was under way.
+#[derive(Debug, thiserror::Error)]
+#[error("ended by {0}")]
+pub(crate) struct Interrupted(pub(crate) Signal);
+
+/// Our own deadline passed.
+#[derive(Debug, thiserror::Error)]
+#[error("not ready after {}: {step} took too long", Seconds(*.limit))]
+pub(crate) struct DeadlinePassed {
+    /// What was waited for, in the words of the progress line.
+    pub(crate) step: String,
+    pub(crate) limit: Duration,
+}
+
+/// A duration as people write it: `60 s`.
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.subsec_millis() == 0 { write!(f, "{} s", self.0.as_secs()) } else { write!(f, "{:.1} s", self.0.as_secs_f64()) }
+    }
+}
+
+/// What the user is told about an error.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) exit: Exit,
+    /// A word that scripts can match on (the JSON field `reason`).
+    pub(crate) reason: &'static str,
+    /// What went wrong, with what value. Empty: already said, or nothing to say.
+    pub(crate) message: String,
+    /// What to do next; each is a `hint:` line.
+    pub(crate) hints: Vec<String>,
+}
+
+impl Report {
+    fn new(exit: Exit, reason: &'static str, error: &anyhow::Error) -> Self {
+        Self { exit, reason, message: format!("{error:#}"), hints: Vec::new() }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl From<&anyhow::Error> for Report {
+    fn from(error: &anyhow::Error) -> Self {
+        if let Some(cause) = error.downcast_ref::<SdkError>() {
+            return sdk(cause, error);
+        }
+        if let Some(cause) = error.downcast_ref::<RepoError>() {
+            return repo(cause, error);
+        }
+        if let Some(usage) = error.downcast_ref::<UsageError>() {
+            return Report::new(Exit::Usage, "usage", error).hint(usage.hint.clone());
+        }
+        if let Some(Interrupted(signal)) = error.downcast_ref::<Interrupted>() {
+            return Report::new(Exit::Signal(*signal), "signal", error);
+        }
+        if error.is::<DeadlinePassed>() {
+            return deadline(error);
+        }
+        Report::new(Exit::Failed, "failed", error)
+    }
+}
+
+fn deadline(error: &anyhow::Error) -> Report {
+    Report::new(Exit::Deadline, "deadline", error)
+        .hint("check the network (a proxy? HTTPS_PROXY) and https://www.githubstatus.com, then try again")
+        .hint("a slow link: allow more time with --timeout 3m")
+}
+
+const SIGN_IN: &str = "sign in: run `copilot` and type /login, or `gh auth login`";
+const TOKEN: &str = "in scripts: set COPILOT_GITHUB_TOKEN, GH_TOKEN or GITHUB_TOKEN, or pipe a token in with --token-stdin";
+const ADMIN: &str = "ask the organisation's administrator for the policy \"Store local sessions in the Cloud\": View and control";
+const LATER: &str = "try again later; https://www.githubstatus.com tells whether GitHub has trouble";
+const INSTALL: &str = "install or update it: npm install -g @github/copilot";
+
+fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
+    match cause {
+        SdkError::CliNotFound { .. } => Report::new(Exit::NoCli, "no-cli", error)
+            .hint(INSTALL)
+            .hint("it is elsewhere: --copilot PATH, or COPILOT_CLI_PATH; without it: copilot-remote start --demo"),
+        SdkError::CliUnusable { .. } | SdkError::CliExited { .. } | SdkError::Incompatible { .. } => {
+            Report::new(Exit::NoCli, "unusable-cli", error).hint(INSTALL)
+        }
+        SdkError::SignedOut => Report::new(Exit::SignIn, "signed-out", error).hint(SIGN_IN).hint(TOKEN),
+        SdkError::BadCredentials { .. } => Report::new(Exit::SignIn, "bad-credentials", error).hint(SIGN_IN).hint(TOKEN),
+        SdkError::NoCopilot { .. } => Report::new(Exit::Refused, "no-copilot", error)
+            .hint("check the plan at https://github.com/settings/copilot, or sign in with another account"),
+        SdkError::RemoteOff { .. } => Report::new(Exit::Refused, "remote-off", error).hint(ADMIN),
+        SdkError::RepositoryPolicy { .. } => Report::new(Exit::Refused, "repository-policy", error).hint(ADMIN),
+        SdkError::RepositoryNotFound { .. } => Report::new(Exit::Repository, "repository-not-found", error)
+            .hint("check `git remote -v`, and that this account may see the repository; another account: copilot, then /login"),
+        SdkError::RepositoryForbidden { .. } => Report::new(Exit::Repository, "repository-forbidden", error)
+            .hint("authorise the token for the organisation's single sign-on: https://github.com/settings/tokens"),
+        SdkError::UnknownModel { .. } => {
+            Report::new(Exit::Usage, "unknown-model", error).hint("leave --model out for the account's default")
+        }
+        SdkError::ServiceUnavailable { .. } => Report::new(Exit::Failed, "service-unavailable", error).hint(LATER),
+        SdkError::UnexpectedAnswer { .. } => Report::new(Exit::Failed, "unexpected-answer", error)
+            .hint("does a proxy or a captive portal answer in GitHub's place? check HTTPS_PROXY"),
+        SdkError::UntrustedUrl { .. } => {
+            Report::new(Exit::Failed, "untrusted-url", error).hint("on another GitHub host: set GH_HOST, as for gh")
+        }
+        SdkError::Deadline { .. } => deadline(error),
+        SdkError::RuntimeEnded { log, .. } => {
+            Report::new(Exit::Failed, "runtime-ended", error).hint(format!("its log: {}", log.display()))
+        }
+        SdkError::Rpc { .. } | SdkError::Connection(_) => Report::new(Exit::Failed, "runtime", error),
+        SdkError::Io { .. } => Report::new(Exit::Failed, "io", error),
+    }
+}
+
+fn repo(cause: &RepoError, error: &anyhow::Error) -> Report {
+    match cause {
+        RepoError::NoDirectory { .. } => Report::new(Exit::Usage, "usage", error).hint("-C takes an existing folder"),
+        RepoError::NoGit { .. } => {
+            Report::new(Exit::Repository, "no-git", error).hint("install git, or go without a repository: --no-repo")
+        }
+        RepoError::NotARepository { .. } => Report::new(Exit::Repository, "not-a-repository", error)
+            .hint("change into one, name one with -C DIR, or go without: --no-repo"),
+        RepoError::NoGitHubRemote { host, other, .. } => {
+            let report = Report::new(Exit::Repository, "no-github-remote", error);
+            match other {
+                Some(other) => report.hint(format!("is it a GitHub host? GH_HOST={other} copilot-remote start")),
+                None => report.hint(format!("add one: git remote add origin https://{host}/OWNER/NAME.git")),
+            }
+            .hint("or go without a repository: --no-repo")
+        }
+        RepoError::Git { .. } => Report::new(Exit::Repository, "git", error).hint("or go without a repository: --no-repo"),
+    }
+}

@@ -1,0 +1,101 @@
+//! `copilot-remote`: start a GitHub Copilot remote session and steer it from the phone.
+//!
+//! [`run`] is the whole program. Modules import downward: `commands` → `host` → `sdk`, `output`, `qr`, `repo` → `error`.
+
+mod cli;
+mod commands;
+mod context;
+mod env;
+mod error;
+mod host;
+mod link;
+mod logging;
+mod output;
+mod paths;
+mod qr;
+mod repo;
+mod sdk;
+mod shutdown;
+mod terminal;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use context::Context;
+use error::{Exit, Report};
+use output::{Line, Tone};
+use shutdown::Shutdown;
+use terminal::Terminal;
+
+/// Runs the program with its arguments, its own name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout with 0, usage errors to stderr with 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    logging::init(cli.global.verbose);
+    let mut terminal = Terminal::new(cli.global.color, cli.global.quiet);
+    let json = cli.global.json;
+    let exit = dispatch(cli, &mut terminal).unwrap_or_else(|error| fail(&mut terminal, json, &error));
+    ExitCode::from(exit.code())
+}
+
+fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    match cli.command {
+        // Without an asynchronous runtime: shells run these at every start.
+        Command::Completions { shell } => print(terminal, &commands::completions::run(shell)),
+        Command::Man { page } => print(terminal, &commands::man::run(page.as_deref())?),
+        Command::Start(args) => {
+            let directory = std::path::absolute(cli.global.directory.as_deref().unwrap_or(".".as_ref()))
+                .context("the current folder cannot be told")?;
+            block_on(async {
+                let shutdown = Shutdown::listen().context("signals cannot be listened to")?;
+                let mut context = Context { terminal, shutdown, directory, json: cli.global.json };
+                commands::start::run(&mut context, *args).await
+            })
+        }
+        Command::DemoRuntime { .. } => block_on(commands::demo_runtime::run()),
+    }
+}
+
+/// Prints a text that is the data.
+fn print(terminal: &mut Terminal, text: &str) -> anyhow::Result<Exit> {
+    terminal.data(text.trim_end())?;
+    Ok(Exit::Done)
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no asynchronous runtime")?;
+    let result = runtime.block_on(work);
+    // A stray task or a blocked read must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+/// Says what went wrong, to people and programs.
+fn fail(terminal: &mut Terminal, json: bool, error: &anyhow::Error) -> Exit {
+    if host::is_closed_output(error) {
+        return Exit::Done;
+    }
+    let report = Report::from(error);
+    let mut lines = report.message.lines();
+    terminal.say(&Line::new(Tone::Error, format!("error: {}", lines.next().unwrap_or_default())));
+    for line in lines {
+        terminal.say(&Line::new(Tone::Plain, line));
+    }
+    for hint in &report.hints {
+        terminal.say(&Line::new(Tone::Plain, format!("hint: {hint}")));
+    }
+    if json {
+        let _ = terminal.data(&output::error_line(&report));
+    }
+    report.exit
+}

@@ -1,0 +1,215 @@
+//! Lines for people: words, no colour that carries meaning, readable in a log and by a screen reader.
+
+use std::time::Duration;
+
+use super::{Activity, Ending, Facts, Line, Remote, Tone, Update};
+use crate::sdk::{Event, Origin, Request, RequestKind};
+
+/// A long message is cut: all of it is in Mission Control.
+const MESSAGE_LINES: usize = 20;
+/// A line that no terminal shows whole is cut too.
+const LINE_CHARACTERS: usize = 2000;
+
+pub(super) fn lines(update: &Update<'_>, at: &str) -> Vec<Line> {
+    match update {
+        Update::SignedIn(login) => vec![Line::new(Tone::Dim, format!("signed in as {} on {}", login.login, login.host))],
+        Update::Caution(text) => vec![Line::new(Tone::Attention, format!("warning: {text}"))],
+        Update::Ready(facts) => ready(facts),
+        Update::Remote { remote, url } => remote_switched(*remote, *url, at),
+        Update::Event(event) => stamped(event_lines(event), at),
+        Update::Ended(ending) => stamped(vec![Line::new(Tone::Strong, ended(*ending))], at),
+    }
+}
+
+/// What is shown below the URL and its QR code.
+fn ready(facts: &Facts) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let place = match (&facts.repository, &facts.branch) {
+        (Some(repository), Some(branch)) => format!("{repository}, branch {branch}"),
+        (Some(repository), None) => repository.clone(),
+        (None, _) => format!("no repository, in {}", facts.directory.display()),
+    };
+    lines.push(Line::new(Tone::Strong, format!("session: {} ({place})", facts.name.as_deref().unwrap_or(&facts.session_id))));
+    match facts.remote {
+        _ if facts.demo => lines.push(Line::new(Tone::Attention, "demo: nothing runs and nothing is shared; the link opens no session")),
+        Remote::On | Remote::Export => lines.push(Line::new(
+            Tone::Plain,
+            format!("on the phone: be signed in to {} as {}; for another account the link is a 404", facts.login.host, facts.login.login),
+        )),
+        Remote::Off => lines.push(Line::new(Tone::Plain, "remote is off: Mission Control does not have this session")),
+    }
+    if facts.remote == Remote::Export {
+        lines.push(Line::new(Tone::Plain, "read-only: Mission Control shows the session and cannot steer it"));
+    }
+    lines
+}
+
+fn remote_switched(remote: Remote, url: Option<&str>, at: &str) -> Vec<Line> {
+    let mut lines = stamped(
+        vec![match remote {
+            Remote::On => Line::new(Tone::Good, "remote on: Mission Control can steer the session"),
+            Remote::Export => Line::new(Tone::Good, "remote export: Mission Control can read the session"),
+            Remote::Off => Line::new(Tone::Attention, "remote off: Mission Control cannot reach the session"),
+        }],
+        at,
+    );
+    lines.extend(url.map(|url| Line::new(Tone::Plain, url)));
+    lines
+}
+
+fn event_lines(event: &Event) -> Vec<Line> {
+    match event {
+        Event::Prompt { text, origin } => {
+            let from = match origin {
+                Origin::Here => "here",
+                Origin::MissionControl => "Mission Control",
+            };
+            message(Tone::Strong, &format!("prompt ({from}): "), text)
+        }
+        Event::Said { text } => message(Tone::Plain, "agent: ", text),
+        Event::ToolStarted { name, what } if what.is_empty() => vec![Line::new(Tone::Dim, format!("runs {name}"))],
+        Event::ToolStarted { name, what } => message(Tone::Dim, &format!("runs {name}: "), what),
+        Event::ToolFinished { ok: false, .. } => vec![Line::new(Tone::Attention, "the tool failed")],
+        Event::Waiting(request) => waiting(request),
+        Event::Answered { outcome, .. } => vec![Line::new(Tone::Good, format!("answered: {}", cut(outcome)))],
+        Event::Title(title) => vec![Line::new(Tone::Dim, format!("title: {}", cut(title)))],
+        Event::Warning(warning) => message(Tone::Attention, "warning: ", &warning.message),
+        Event::Notice { message: text } => message(Tone::Dim, "note: ", text),
+        Event::Failed { message: text } => message(Tone::Error, "error: ", text),
+        Event::Aborted { .. } => vec![Line::new(Tone::Attention, "the turn was broken off")],
+        Event::Idle => vec![Line::new(Tone::Dim, "idle: waits for a prompt")],
+        Event::Missed(count) => vec![Line::new(Tone::Attention, format!("{count} events came too fast and are not shown"))],
+        // Shown as a switch of remote, as the end, or not at all.
+        Event::Started(_)
+        | Event::Link { .. }
+        | Event::Steerable(_)
+        | Event::Working
+        | Event::ToolFinished { ok: true, .. }
+        | Event::Ended
+        | Event::Other => Vec::new(),
+    }
+}
+
+fn waiting(request: &Request) -> Vec<Line> {
+    let head = match request.kind {
+        RequestKind::Permission => "permission needed: ",
+        RequestKind::Question => "question: ",
+        RequestKind::Plan => "plan to approve: ",
+        RequestKind::Form => "form to fill in: ",
+    };
+    let mut lines = message(Tone::Attention, head, &request.what);
+    for (index, choice) in request.choices.iter().enumerate() {
+        lines.push(Line::new(Tone::Plain, format!("  {}. {}", index + 1, cut(choice))));
+    }
+    lines.push(Line::new(Tone::Plain, "  answer it in Mission Control"));
+    lines
+}
+
+/// `head` and the first line of `text`; more lines below it, indented, up to a limit.
+fn message(tone: Tone, head: &str, text: &str) -> Vec<Line> {
+    let mut rest = text.trim().lines();
+    let mut lines = vec![Line::new(tone, format!("{head}{}", cut(rest.next().unwrap_or_default())))];
+    let more = rest.clone().count();
+    lines.extend(rest.take(MESSAGE_LINES).map(|line| Line::new(Tone::Plain, format!("  {}", cut(line)))));
+    if more > MESSAGE_LINES {
+        lines.push(Line::new(Tone::Dim, format!("  … {} more lines", more - MESSAGE_LINES)));
+    }
+    lines
+}
+
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(LINE_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// With the time before the first line, and the others below it.
+fn stamped(lines: Vec<Line>, at: &str) -> Vec<Line> {
+    let mut first = true;
+    let stamp = |mut line: Line| {
+        line.text = if std::mem::take(&mut first) { format!("{at} {}", line.text) } else { format!("      {}", line.text) };
+        line
+    };
+    lines.into_iter().map(stamp).collect()
+}
+
+fn ended(ending: Ending) -> String {
+    match ending {
+        Ending::Stopped => "session ended".to_owned(),
+        Ending::Signal(signal) => format!("session ended by {signal}"),
+        Ending::Elsewhere => "session ended, not from here".to_owned(),
+        Ending::OutputClosed => "session ended: nobody reads stdout any more".to_owned(),
+    }
+}
+
+/// The progress line while something is waited for.
+pub(crate) fn progress(step: &str, elapsed: Duration) -> String {
+    match elapsed.as_secs() {
+        0 => format!("{step}…"),
+        seconds => format!("{step}… {seconds} s"),
+    }
+}
+
+/// The last line of the live view, in the longest form that fits: state, then keys.
+pub(crate) fn status_line(remote: Remote, activity: Activity, keys: bool, columns: u16) -> String {
+    let activity = match activity {
+        Activity::Working => "working".to_owned(),
+        Activity::Idle => "idle".to_owned(),
+        Activity::Input(1) => "waits for an answer".to_owned(),
+        Activity::Input(count) => format!("{count} wait for an answer"),
+    };
+    let state = format!("remote {} | {activity}", remote.word());
+    if !keys {
+        return state;
+    }
+    let switch = if remote == Remote::Off { "r remote on" } else { "r remote off" };
+    let forms = [
+        format!("{state} | {switch}, q QR, o open, c copy, ? help, xx stop"),
+        format!("{state} | {switch}, ? help, xx stop"),
+        format!("{state} | ? help"),
+    ];
+    let fits = |form: &&String| form.chars().count() < usize::from(columns);
+    forms.iter().find(fits).cloned().unwrap_or(state)
+}
+
+/// What `?` shows.
+pub(crate) fn help_lines() -> Vec<Line> {
+    [
+        "r  switch remote on or off",
+        "q  draw the QR code again",
+        "o  open the link in this machine's browser",
+        "c  copy the link (the terminal has to allow it: OSC 52)",
+        "x  twice: end the session; Ctrl-C ends it at once",
+        "?  this help",
+    ]
+    .map(|text| Line::new(Tone::Plain, text))
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Activity, Remote, message, status_line};
+    use crate::output::Tone;
+
+    #[test]
+    fn the_status_line_fits() {
+        for columns in [10, 20, 40, 60, 80, 200] {
+            for (remote, activity) in [(Remote::Off, Activity::Input(12)), (Remote::Export, Activity::Working), (Remote::On, Activity::Idle)] {
+                let line = status_line(remote, activity, true, columns);
+                assert!(line.starts_with("remote "), "{line}");
+                assert!(columns < 40 || line.chars().count() < usize::from(columns), "{columns}: {line}");
+            }
+        }
+        assert!(status_line(Remote::On, Activity::Idle, true, 80).ends_with("xx stop"));
+        assert!(!status_line(Remote::On, Activity::Idle, false, 200).contains("help"));
+    }
+
+    #[test]
+    fn long_messages_are_cut_and_say_so() {
+        let text = (0..30).map(|number| format!("line {number}")).collect::<Vec<_>>().join("\n");
+        let lines = message(Tone::Plain, "agent: ", &text);
+        assert_eq!(lines.len(), 22);
+        assert_eq!(lines.last().unwrap().text, "  … 9 more lines");
+    }
+}

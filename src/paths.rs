@@ -1,0 +1,74 @@
+//! Where state lives: one private folder, made when it is first needed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, bail};
+
+use crate::env;
+
+/// The log folders of runtimes that failed are kept this long.
+const KEEP_LOGS: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The state folder: `COPILOT_REMOTE_STATE_DIR`, or the platform's (data folder where it has none for state).
+pub(crate) fn state_dir() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = env::get_os(env::STATE_DIR) {
+        return std::path::absolute(&folder).with_context(|| format!("{} = {}", env::STATE_DIR, folder.display()));
+    }
+    let Some(dirs) = directories::ProjectDirs::from("", "", "copilot-remote") else {
+        bail!("no home folder for the state; set {}", env::STATE_DIR);
+    };
+    Ok(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned())
+}
+
+/// Makes a fresh folder for the logs of one runtime, below the state folder; older ones are removed.
+pub(crate) fn new_log_dir() -> anyhow::Result<PathBuf> {
+    let state = state_dir()?;
+    private_dir(&state).with_context(|| format!("the state folder {} cannot be used", state.display()))?;
+    let logs = state.join("logs");
+    private_dir(&logs).with_context(|| format!("the log folder {} cannot be used", logs.display()))?;
+    remove_old(&logs);
+    let folder = tempfile::Builder::new()
+        .prefix(&format!("runtime-{}-", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")))
+        .tempdir_in(&logs)
+        .with_context(|| format!("no folder can be made in {}", logs.display()))?;
+    Ok(folder.keep())
+}
+
+/// Makes sure that `folder` is a real folder (no symbolic link: others could aim it elsewhere) that only the user reads.
+fn private_dir(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    let found = fs::symlink_metadata(folder)?;
+    if !found.is_dir() {
+        return Err(io::Error::other("it is a symbolic link"));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        if found.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::other("it belongs to another user"));
+        }
+        if found.mode() & 0o077 != 0 {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+        }
+    }
+    Ok(())
+}
+
+/// Best effort: what cannot be looked at or removed stays.
+fn remove_old(logs: &Path) {
+    let Ok(entries) = fs::read_dir(logs) else { return };
+    for entry in entries.flatten() {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with("runtime-"));
+        if ours && modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > KEEP_LOGS)) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Is this folder in a GitHub repository, and which? Asks `git`, which knows of worktrees, submodules and `insteadOf`.
+//!
+//! The answer only decides early whether to refuse and what to show: which repository a session is attached to is what the
+//! runtime says.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::process::Command;
+use url::Url;
+
+/// `git` and `ssh -G` only read local files; on a dead network file system they may hang all the same.
+const GIT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A repository on a GitHub host, as a remote of the work tree names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Repository {
+    pub(crate) slug: Slug,
+    /// None: detached HEAD.
+    pub(crate) branch: Option<String>,
+}
+
+/// `owner/name`, compared as GitHub does: without case.
+#[derive(Debug, Clone, Eq)]
+pub(crate) struct Slug {
+    pub(crate) owner: String,
+    pub(crate) name: String,
+}
+
+impl fmt::Display for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+impl PartialEq for Slug {
+    fn eq(&self, other: &Self) -> bool {
+        self.owner.eq_ignore_ascii_case(&other.owner) && self.name.eq_ignore_ascii_case(&other.name)
+    }
+}
+
+impl Slug {
+    /// Reads `owner/name`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (owner, name) = text.split_once('/')?;
+        let good = |part: &str| {
+            !matches!(part, "" | "." | "..") && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        (good(owner) && good(name)).then(|| Self { owner: owner.to_owned(), name: name.to_owned() })
+    }
+}
+
+/// Why there is no repository.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RepoError {
+    #[error("{} is not a folder that can be entered", path.display())]
+    NoDirectory { path: PathBuf },
+    #[error("git is not to be found, so the repository cannot be told")]
+    NoGit { source: io::Error },
+    #[error("{} is not in a git repository", path.display())]
+    NotARepository { path: PathBuf },
+    #[error("no remote of {} is on {host}{found}", path.display())]
+    NoGitHubRemote { path: PathBuf, host: String, found: String, other: Option<String> },
+    #[error("git cannot read the repository: {message}")]
+    Git { message: String },
+}
+
+/// Finds the repository of `directory` on the GitHub host `host`.
+///
+/// Of several remotes it is `origin`, as for the Copilot CLI (measured), else the one that the branch tracks, else the first.
+pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, RepoError> {
+    if !directory.is_dir() {
+        return Err(RepoError::NoDirectory { path: directory.to_owned() });
+    }
+    let root = git(directory, &["rev-parse", "--show-toplevel"]).await?;
+    if !root.status.success() {
+        let message = first_line(&root.stderr);
+        return Err(if message.contains("not a git repository") {
+            RepoError::NotARepository { path: directory.to_owned() }
+        } else {
+            RepoError::Git { message }
+        });
+    }
+    let (remotes, head) =
+        tokio::join!(git(directory, &["remote", "-v"]), git(directory, &["symbolic-ref", "--quiet", "--short", "HEAD"]));
+    let remotes = remotes?;
+    if !remotes.status.success() {
+        return Err(RepoError::Git { message: first_line(&remotes.stderr) });
+    }
+    let branch = Some(first_line(&head?.stdout)).filter(|branch| !branch.is_empty());
+    let mut remotes = fetch_remotes(&String::from_utf8_lossy(&remotes.stdout));
+    let tracked = match &branch {
+        Some(branch) => first_line(&git(directory, &["config", &format!("branch.{branch}.remote")]).await?.stdout),
+        None => String::new(),
+    };
+    remotes.sort_by_key(|(name, _)| {
+        if name == "origin" {
+            0
+        } else if *name == tracked {
+            1
+        } else {
+            2
+        }
+    });
+
+    let mut locations = Vec::new();
+    for (name, url) in remotes {
+        let Some(mut location) = Location::parse(&url) else { continue };
+        if location.ssh && location.host != host {
+            location.host = ssh_host(&location.host).await;
+        }
+        if location.host == host
+            && let Some(slug) = Slug::parse(&location.path)
+        {
+            return Ok(Repository { slug, branch });
+        }
+        locations.push((name, location));
+    }
+    let found: Vec<String> = locations.iter().map(|(name, at)| format!("{name} is {}/{}", at.host, at.path)).collect();
+    Err(RepoError::NoGitHubRemote {
+        path: directory.to_owned(),
+        host: host.to_owned(),
+        found: if found.is_empty() { String::new() } else { format!(" ({})", found.join(", ")) },
+        other: locations.into_iter().map(|(_, at)| at.host).find(|host| host.contains("github") || host.ends_with(".ghe.com")),
+    })
+}
+
+/// Runs git without anything that could ask or write.
+async fn git(directory: &Path, arguments: &[&str]) -> Result<Output, RepoError> {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(directory).args(arguments).env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
+    match run(command).await {
+        Ok(output) => Ok(output),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(RepoError::NoGit { source: error }),
+        Err(error) => Err(RepoError::Git { message: error.to_string() }),
+    }
+}
+
+async fn run(mut command: Command) -> io::Result<Output> {
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    match tokio::time::timeout(GIT_DEADLINE, command.output()).await {
+        Ok(output) => output,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", GIT_DEADLINE.as_secs()))),
+    }
+}
+
+/// Name and URL of each remote, `insteadOf` applied, from `git remote -v`.
+fn fetch_remotes(listing: &str) -> Vec<(String, String)> {
+    listing
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .filter_map(|(name, rest)| Some((name.to_owned(), rest.split_once(" (fetch)")?.0.to_owned())))
+        .collect()
+}
+
+/// The host that an ssh alias stands for, by the user's own ssh configuration; the name itself where ssh cannot tell.
+async fn ssh_host(alias: &str) -> String {
+    if alias == "ssh.github.com" {
+        // GitHub's ssh over the https port.
+        return "github.com".to_owned();
+    }
+    let mut command = Command::new("ssh");
+    command.args(["-G", "--", alias]);
+    let answer = run(command).await.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let host = answer.lines().find_map(|line| line.strip_prefix("hostname ")).unwrap_or(alias).to_ascii_lowercase();
+    if host == "ssh.github.com" { "github.com".to_owned() } else { host }
+}
+
+/// Where a remote's URL points to. Carries no user or password: it is printed.
+#[derive(Debug, PartialEq, Eq)]
+struct Location {
+    host: String,
+    path: String,
+    ssh: bool,
+}
+
+impl Location {
+    /// None for local paths and what is no URL.
+    fn parse(url: &str) -> Option<Self> {
+        let (host, path, ssh) = if url.contains("://") {
+            let url = Url::parse(url).ok()?;
+            let ssh = matches!(url.scheme(), "ssh" | "git+ssh");
+            if !ssh && !matches!(url.scheme(), "https" | "http" | "git") {
+                return None;
+            }
+            (url.host_str()?.to_ascii_lowercase(), url.path().to_owned(), ssh)
+        } else {
+            // scp-like: [user@]host:path; a slash before the colon makes it a local path.
+            let (host, path) = url.split_once(':')?;
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            if host.is_empty() || host.contains('/') || cfg!(windows) && host.len() == 1 {
+                return None;
+            }
+            (host.to_ascii_lowercase(), path.to_owned(), true)
+        };
+        let path = path.trim_matches('/');
+        let path = path.strip_suffix(".git").unwrap_or(path).to_owned();
+        Some(Self { host, path, ssh })
+    }
+}
+
+fn first_line(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).lines().next().unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Location, Slug};
+
+    #[test]
+    fn remote_urls_name_host_and_path() {
+        for (url, host, path, ssh) in [
+            ("https://github.com/octocat/hello-world.git", "github.com", "octocat/hello-world", false),
+            ("https://octocat:secret@GitHub.com/octocat/hello-world", "github.com", "octocat/hello-world", false),
+            ("git@github.com:octocat/hello-world.git", "github.com", "octocat/hello-world", true),
+            ("github-work:octocat/hello-world", "github-work", "octocat/hello-world", true),
+            ("ssh://git@ssh.github.com:443/octocat/hello-world.git", "ssh.github.com", "octocat/hello-world", true),
+            ("git@github.com:/octocat/hello-world/", "github.com", "octocat/hello-world", true),
+            ("https://octo.ghe.com/octocat/.github", "octo.ghe.com", "octocat/.github", false),
+        ] {
+            let expected = Location { host: host.to_owned(), path: path.to_owned(), ssh };
+            assert_eq!(Location::parse(url), Some(expected), "{url}");
+        }
+        for url in ["/srv/git/hello.git", "../hello", "file:///srv/hello", "./odd:name", ":"] {
+            assert_eq!(Location::parse(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn slugs_are_two_plain_names() {
+        assert_eq!(Slug::parse("Octocat/Hello-World"), Slug::parse("octocat/hello-world"));
+        for text in ["octocat", "octocat/", "a/b/c", "../x", "a/..", "a b/c", "a/b\u{202e}c", "o/\x1b[31m"] {
+            assert_eq!(Slug::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The internal SDK: runtimes and sessions, on top of `github-copilot-sdk`, which nothing else names.
+//!
+//! It knows nothing of the terminal, the registry or exit codes. Every wait is bounded by its caller ([`SdkError::Deadline`] is for
+//! those that have a shorter limit of their own).
+
+mod error;
+mod event;
+mod locate;
+mod process;
+mod runtime;
+mod session;
+
+pub(crate) use error::SdkError;
+pub(crate) use event::{Attached, Event, Origin, Request, RequestKind};
+pub(crate) use locate::{Cli, candidates};
+pub(crate) use process::Process;
+pub(crate) use runtime::{Login, Runtime};
+pub(crate) use session::{Events, RemoteMode, Session, SessionOptions, Sharing};

@@ -1,0 +1,169 @@
+//! What can go wrong between us, the Copilot CLI and GitHub.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::event::Warning;
+
+/// The messages carry the runtime's own words where it has some; the form of those words was measured on CLI 1.0.102.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SdkError {
+    #[error("no usable GitHub Copilot CLI was found{}", list(tried))]
+    CliNotFound { tried: Vec<String> },
+    #[error("the Copilot CLI {} cannot be run: {reason}", program.display())]
+    CliUnusable { program: PathBuf, reason: String },
+    #[error("the Copilot CLI {} ended before it was ready ({status}){}", program.display(), quoted(output))]
+    CliExited { program: PathBuf, status: String, output: String },
+    #[error("the Copilot CLI {} speaks protocol {found}; version {needed} is needed", program.display())]
+    Incompatible { program: PathBuf, found: String, needed: u32 },
+
+    #[error("not signed in to GitHub")]
+    SignedOut,
+    #[error("GitHub does not accept the sign-in: {message}")]
+    BadCredentials { message: String },
+    #[error("this account has no access to Copilot: {message}")]
+    NoCopilot { message: String },
+    #[error("remote is off for this account: {message}")]
+    RemoteOff { message: String },
+    #[error("remote is off for this repository: {message}")]
+    RepositoryPolicy { message: String },
+    #[error("the repository cannot be reached: {message}")]
+    RepositoryNotFound { message: String },
+    #[error("access to the repository is forbidden: {message}")]
+    RepositoryForbidden { message: String },
+    #[error("the model cannot be used: {message}")]
+    UnknownModel { message: String },
+    #[error("GitHub could not be reached: {message}")]
+    ServiceUnavailable { message: String },
+    #[error("an answer was not what GitHub sends: {message}")]
+    UnexpectedAnswer { message: String },
+    #[error("the runtime gave a link that is not on https://{host}, so it is not shown: {url}")]
+    UntrustedUrl { url: String, host: String },
+
+    #[error("{step}: no answer within {} s", limit.as_secs())]
+    Deadline { step: &'static str, limit: Duration },
+    #[error("the Copilot CLI ended unexpectedly ({status})")]
+    RuntimeEnded { status: String, log: PathBuf },
+    #[error("the connection to the Copilot CLI broke: {0}")]
+    Connection(String),
+    #[error("{method} failed: {message}")]
+    Rpc { method: &'static str, code: i32, message: String },
+    #[error("{what}: {source}")]
+    Io { what: String, source: io::Error },
+}
+
+fn list(tried: &[String]) -> String {
+    if tried.is_empty() { String::new() } else { format!("; tried:\n  {}", tried.join("\n  ")) }
+}
+
+fn quoted(output: &str) -> String {
+    if output.is_empty() { String::new() } else { format!(":\n  {}", output.replace('\n', "\n  ")) }
+}
+
+impl SdkError {
+    /// A failed call, as the SDK reports it.
+    pub(super) fn from_call(method: &'static str, error: &github_copilot_sdk::Error) -> Self {
+        if error.is_transport_failure() {
+            return Self::Connection(error.to_string());
+        }
+        let message = error.message().map_or_else(|| error.to_string(), ToOwned::to_owned);
+        let message = message.strip_prefix(&format!("Request {method} failed with message: ")).unwrap_or(&message).to_owned();
+        Self::Rpc { method, code: error.rpc_code().unwrap_or_default(), message }
+    }
+
+    /// Why a session could not be created, told from the words of the runtime's error.
+    pub(super) fn explain_create(self) -> Self {
+        let Self::Rpc { message, .. } = &self else { return self };
+        let message = message.clone();
+        if let Some(reason) = message.strip_prefix("Authentication failed: ") {
+            return Self::explain_sign_in(reason.to_owned());
+        }
+        if message.to_ascii_lowercase().contains("model") {
+            return Self::UnknownModel { message };
+        }
+        self
+    }
+
+    /// Why nobody is signed in, by the HTTP status in `reason`: "Failed to fetch PAT user login (401): …" (measured).
+    pub(super) fn explain_sign_in(reason: String) -> Self {
+        match http_status(&reason) {
+            _ if reason.is_empty() => Self::SignedOut,
+            Some(403 | 404) => Self::NoCopilot { message: reason },
+            Some(401) => Self::BadCredentials { message: reason },
+            Some(_) => Self::ServiceUnavailable { message: reason },
+            None => Self::BadCredentials { message: reason },
+        }
+    }
+
+    /// Why remote could not be switched on. The error is nearly always the same sentence; the reason is in the `session.warning`
+    /// that came with it (measured).
+    pub(super) fn explain_enable(self, warning: Option<Warning>) -> Self {
+        let Self::Rpc { message: error, .. } = &self else { return self };
+        if error.contains("no current authentication") {
+            return Self::SignedOut;
+        }
+        let Some(Warning { message, remediation, .. }) = warning else {
+            // The text of the runtime's JSON parser: "expected ident at line 1 column 2".
+            if error.contains(" at line ") && error.contains(" column ") {
+                return Self::UnexpectedAnswer { message: error.clone() };
+            }
+            return self;
+        };
+        let says = |words: &str| message.contains(words);
+        if says("not enabled for this repository") {
+            Self::RepositoryPolicy { message }
+        } else if says("are not enabled") {
+            Self::RemoteOff { message }
+        } else if says("is forbidden") {
+            Self::RepositoryForbidden { message }
+        } else if remediation.as_deref() == Some("sign_in") {
+            Self::BadCredentials { message }
+        } else if remediation.as_deref() == Some("switch_account") {
+            Self::RepositoryNotFound { message }
+        } else {
+            // "server not accessible", "The cause is unknown", and what later versions may say.
+            Self::ServiceUnavailable { message }
+        }
+    }
+}
+
+/// The number in "(401)".
+fn http_status(message: &str) -> Option<u16> {
+    message.split('(').skip(1).find_map(|rest| rest.split_once(')')?.0.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SdkError, Warning, http_status};
+
+    fn rpc(message: &str) -> SdkError {
+        SdkError::Rpc { method: "session.remote.enable", code: -32603, message: message.to_owned() }
+    }
+
+    #[test]
+    fn the_warning_tells_the_reason() {
+        let general =
+            "Failed to set up remote session. Ensure the working directory is a GitHub repository and you are authenticated.";
+        let explain = |message: &str, remediation: &str| {
+            let warning =
+                Warning { message: message.to_owned(), kind: "remote".to_owned(), remediation: Some(remediation.to_owned()) };
+            rpc(general).explain_enable(Some(warning))
+        };
+        assert!(matches!(
+            explain("could not resolve \"o/r\". Your authentication token may be expired.", "sign_in"),
+            SdkError::BadCredentials { .. }
+        ));
+        assert!(matches!(explain("could not resolve \"o/r\"", "switch_account"), SdkError::RepositoryNotFound { .. }));
+        assert!(matches!(explain("access to \"o/r\" is forbidden", "switch_account"), SdkError::RepositoryForbidden { .. }));
+        assert!(matches!(explain("something new", "something_new"), SdkError::ServiceUnavailable { .. }));
+        assert!(matches!(rpc("expected ident at line 1 column 2").explain_enable(None), SdkError::UnexpectedAnswer { .. }));
+        assert!(matches!(rpc(general).explain_enable(None), SdkError::Rpc { .. }));
+    }
+
+    #[test]
+    fn the_status_is_read_from_parentheses() {
+        assert_eq!(http_status("Failed to validate SDK token (401): GitHub returned: Bad (credentials)"), Some(401));
+        assert_eq!(http_status("no (number) here"), None);
+    }
+}

@@ -1,0 +1,219 @@
+//! Session events, in the few kinds that matter here. Read leniently: fields come and go between CLI versions.
+
+use serde_json::Value;
+
+/// What happened in a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The session exists; this is what it is attached to.
+    Started(Attached),
+    /// Mission Control has the session: its URL.
+    Link {
+        url: String,
+    },
+    /// Mission Control may steer now, or no longer.
+    Steerable(bool),
+    Warning(Warning),
+    /// A notice, such as a retried model call.
+    Notice {
+        message: String,
+    },
+    /// A turn failed.
+    Failed {
+        message: String,
+    },
+    /// A prompt was accepted.
+    Prompt {
+        text: String,
+        origin: Origin,
+    },
+    /// The agent works on a turn.
+    Working,
+    /// The agent said something.
+    Said {
+        text: String,
+    },
+    ToolStarted {
+        name: String,
+        what: String,
+    },
+    ToolFinished {
+        name: String,
+        ok: bool,
+    },
+    /// The session waits for a person.
+    Waiting(Request),
+    /// A request was answered, here or elsewhere, or withdrawn.
+    Answered {
+        id: String,
+        outcome: String,
+    },
+    Title(String),
+    /// The turn was broken off.
+    Aborted {
+        reason: String,
+    },
+    /// Nothing left to do: waiting for a prompt.
+    Idle,
+    /// The session ended.
+    Ended,
+    /// The runtime was faster than we: so many events are missing.
+    Missed(u64),
+    /// Of no interest here.
+    Other,
+}
+
+/// The repository that the runtime attached a session to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Attached {
+    /// `owner/name`; None: no repository.
+    pub(crate) repository: Option<String>,
+    pub(crate) host: Option<String>,
+    pub(crate) branch: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Warning {
+    pub(crate) message: String,
+    /// `remote` for those about Mission Control.
+    pub(crate) kind: String,
+    /// A word such as `sign_in`.
+    pub(crate) remediation: Option<String>,
+}
+
+/// Where a prompt came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Here,
+    MissionControl,
+}
+
+/// Something that only a person can answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) id: String,
+    pub(crate) kind: RequestKind,
+    /// The command, path, question, … in the runtime's words.
+    pub(crate) what: String,
+    pub(crate) choices: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequestKind {
+    Permission,
+    Question,
+    Plan,
+    Form,
+}
+
+impl Event {
+    /// Reads an event of the wire.
+    pub(crate) fn parse(kind: &str, data: &Value) -> Self {
+        match kind {
+            "session.start" | "session.resume" => Self::Started(Attached::parse(&data["context"])),
+            "session.info" => match data["url"].as_str() {
+                Some(url) if data["infoType"] == "remote" => Self::Link { url: url.to_owned() },
+                _ => Self::Notice { message: text(data, "message") },
+            },
+            "session.remote_steerable_changed" => Self::Steerable(data["remoteSteerable"] == true),
+            "session.warning" => Self::Warning(Warning {
+                message: text(data, "message"),
+                kind: text(data, "warningType"),
+                remediation: remediation(&data["remediation"]),
+            }),
+            "session.error" => Self::Failed { message: text(data, "message") },
+            "user.message" => Self::Prompt {
+                text: text(data, "content"),
+                // Prompts of Mission Control carry `source: "command-<id>"` (measured).
+                origin: match data["source"].as_str() {
+                    Some(source) if source.starts_with("command-") => Origin::MissionControl,
+                    _ => Origin::Here,
+                },
+            },
+            "assistant.turn_start" => Self::Working,
+            "assistant.message" => match text(data, "content") {
+                // A message that only calls tools has no text.
+                said if said.trim().is_empty() => Self::Other,
+                said => Self::Said { text: said },
+            },
+            "tool.execution_start" => tool(data),
+            "tool.execution_complete" => Self::ToolFinished { name: text(data, "toolName"), ok: data["success"] != false },
+            "permission.requested" => {
+                Self::Waiting(request(data, RequestKind::Permission, permission(&data["permissionRequest"])))
+            }
+            "user_input.requested" => Self::Waiting(request(data, RequestKind::Question, text(data, "question"))),
+            "exit_plan_mode.requested" => Self::Waiting(request(data, RequestKind::Plan, text(data, "summary"))),
+            "elicitation.requested" => Self::Waiting(request(data, RequestKind::Form, text(data, "message"))),
+            "permission.completed" | "user_input.completed" | "exit_plan_mode.completed" | "elicitation.completed" => {
+                Self::Answered { id: text(data, "requestId"), outcome: outcome(data) }
+            }
+            "session.title_changed" => Self::Title(text(data, "title")),
+            "abort" => Self::Aborted { reason: text(data, "reason") },
+            "session.idle" => Self::Idle,
+            "session.shutdown" => Self::Ended,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Attached {
+    fn parse(context: &Value) -> Self {
+        let field = |name: &str| context[name].as_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+        Self { repository: field("repository"), host: field("repositoryHost"), branch: field("branch") }
+    }
+}
+
+fn text(data: &Value, field: &str) -> String {
+    data[field].as_str().unwrap_or_default().to_owned()
+}
+
+/// A word, or an object with the word in `type` or `action`.
+fn remediation(value: &Value) -> Option<String> {
+    [value, &value["type"], &value["action"], &value["kind"]].into_iter().find_map(Value::as_str).map(ToOwned::to_owned)
+}
+
+fn tool(data: &Value) -> Event {
+    let name = text(data, "toolName");
+    // Questions and plans come as requests of their own.
+    if matches!(name.as_str(), "ask_user" | "exit_plan_mode" | "report_intent") {
+        return Event::Other;
+    }
+    let arguments = &data["arguments"];
+    let what = ["command", "path", "pattern", "url", "query", "description"]
+        .into_iter()
+        .find_map(|field| arguments[field].as_str())
+        .unwrap_or_default()
+        .to_owned();
+    Event::ToolStarted { name, what }
+}
+
+fn request(data: &Value, kind: RequestKind, what: String) -> Request {
+    let choices = data["choices"].as_array().into_iter().flatten();
+    let choices = choices.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+    Request { id: text(data, "requestId"), kind, what, choices }
+}
+
+/// What a permission is asked for: the command, the file, the URL, …
+fn permission(request: &Value) -> String {
+    let field = |name: &str| request[name].as_str().filter(|text| !text.is_empty());
+    let what = field("fullCommandText").or_else(|| field("fileName")).or_else(|| field("path")).or_else(|| field("url"));
+    let what = what.or_else(|| field("toolName")).or_else(|| field("intention")).unwrap_or_default();
+    match field("kind").unwrap_or("permission") {
+        "shell" => what.to_owned(),
+        kind => format!("{kind} {what}").trim_end().to_owned(),
+    }
+}
+
+/// `approved`, `denied-interactively-by-user`, an answer, …
+fn outcome(data: &Value) -> String {
+    if let Some(kind) = data["result"]["kind"].as_str() {
+        return kind.to_owned();
+    }
+    match (data["answer"].as_str(), data["approved"].as_bool(), data["action"].as_str()) {
+        (Some(answer), _, _) => answer.to_owned(),
+        (_, Some(true), _) => "approved".to_owned(),
+        (_, Some(false), _) => "rejected".to_owned(),
+        (_, _, Some(action)) => action.to_owned(),
+        _ => "answered".to_owned(),
+    }
+}

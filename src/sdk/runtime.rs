@@ -1,0 +1,82 @@
+//! A connection to a running CLI.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use github_copilot_sdk::{Client, SDK_PROTOCOL_VERSION};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use super::SdkError;
+use crate::env::host_of;
+
+/// A client of one runtime, after the handshake.
+#[derive(Clone)]
+pub(crate) struct Runtime {
+    pub(super) client: Client,
+    version: String,
+}
+
+/// Who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Login {
+    pub(crate) login: String,
+    /// The GitHub host, without scheme.
+    pub(crate) host: String,
+}
+
+impl Runtime {
+    /// Connects to `port` on loopback (the CLI binds 127.0.0.1 only) and shows `token`.
+    pub(super) async fn connect(port: u16, token: &str, program: &Path) -> Result<Self, SdkError> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let stream = TcpStream::connect(address).await.map_err(|error| SdkError::Connection(format!("{address}: {error}")))?;
+        let _ = stream.set_nodelay(true);
+        let (reader, writer) = stream.into_split();
+        let client = Client::from_streams(reader, writer, std::path::PathBuf::new())
+            .map_err(|error| SdkError::Connection(error.to_string()))?;
+        // The SDK's own handshake sends no token for streams that it did not open itself.
+        let answer = call(&client, "connect", json!({ "token": token })).await?;
+        let found = &answer["protocolVersion"];
+        if found.as_u64() != Some(SDK_PROTOCOL_VERSION.into()) {
+            return Err(SdkError::Incompatible {
+                program: program.to_owned(),
+                found: found.to_string(),
+                needed: SDK_PROTOCOL_VERSION,
+            });
+        }
+        Ok(Self { client, version: answer["version"].as_str().unwrap_or("unknown").to_owned() })
+    }
+
+    /// The CLI's version.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Who the runtime is signed in as; an error if it is not.
+    pub(crate) async fn login(&self) -> Result<Login, SdkError> {
+        let answer = call(&self.client, "account.getCurrentAuth", json!({})).await?;
+        if let Some(login) = Login::parse(&answer["authInfo"]) {
+            return Ok(login);
+        }
+        // One text for each place where a token was found and refused; none when there was no token at all (measured).
+        let errors: Vec<&str> = answer["authErrors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        Err(SdkError::explain_sign_in(errors.join("; ")))
+    }
+
+    /// Asks the runtime to end; every session tells Mission Control.
+    pub(super) async fn shutdown(&self) -> Result<(), SdkError> {
+        call(&self.client, "runtime.shutdown", json!({})).await.map(drop)
+    }
+}
+
+impl Login {
+    pub(super) fn parse(answer: &Value) -> Option<Self> {
+        let host = answer["host"].as_str().map_or_else(|| "github.com".to_owned(), host_of);
+        Some(Self { login: answer["login"].as_str()?.to_owned(), host })
+    }
+}
+
+/// One request.
+pub(super) async fn call(client: &Client, method: &'static str, params: Value) -> Result<Value, SdkError> {
+    client.call(method, Some(params)).await.map_err(|error| SdkError::from_call(method, &error))
+}

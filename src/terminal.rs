@@ -1,0 +1,291 @@
+//! The only writer to stdout and stderr, and the only user of crossterm.
+//!
+//! stdout gets data, whole lines at a time. stderr gets talk: lines that are appended, and at most one status line at the end,
+//! which is redrawn. All text is made harmless here, so that no caller can forget to.
+
+mod keyboard;
+mod sanitise;
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use unicode_width::UnicodeWidthChar as _;
+
+use crate::cli::When;
+use crate::env;
+use crate::output::{Line, Tone};
+use crate::qr;
+pub(crate) use keyboard::Input;
+use keyboard::Keyboard;
+
+/// Erases the line and goes to its start.
+const ERASE_LINE: &str = "\r\x1b[K";
+/// Where a terminal does not tell its size (0×0 on some serial lines and in some containers).
+const FALLBACK_SIZE: (u16, u16) = (80, 24);
+
+/// stdin, stdout and stderr, and what they can do.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    stdout_is_terminal: bool,
+    stderr_is_terminal: bool,
+    /// Both are the same terminal: what is on one need not be said on the other.
+    same: bool,
+    /// TERM is unset or `dumb`: no escape sequences.
+    dumb: bool,
+    colour: bool,
+    utf8: bool,
+    quiet: bool,
+    status: Option<String>,
+    keyboard: Option<Keyboard>,
+}
+
+impl Terminal {
+    pub(crate) fn new(color: When, quiet: bool) -> Self {
+        let stderr_is_terminal = io::stderr().is_terminal();
+        let stdout_is_terminal = io::stdout().is_terminal();
+        let dumb = env::get("TERM").is_none_or(|term| term == "dumb") && !cfg!(windows);
+        Self {
+            stdout_is_terminal,
+            stderr_is_terminal,
+            same: stdout_is_terminal && stderr_is_terminal && same_device(),
+            dumb,
+            colour: wants_colour(color, stderr_is_terminal && !dumb),
+            utf8: is_utf8(),
+            quiet,
+            status: None,
+            keyboard: None,
+        }
+    }
+
+    /// Whether a person watches stderr on a terminal that understands escape sequences.
+    pub(crate) fn is_interactive(&self) -> bool {
+        self.stderr_is_terminal && !self.dumb && !self.quiet
+    }
+
+    /// Whether what goes to stdout is also seen by who reads stderr.
+    pub(crate) fn shows_stdout(&self) -> bool {
+        self.same
+    }
+
+    /// Writes one line of data to stdout. The error matters: whoever reads it may be gone.
+    pub(crate) fn data(&mut self, text: &str) -> io::Result<()> {
+        if self.stdout_is_terminal {
+            self.erase_status();
+        }
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(format!("{text}\n").as_bytes())?;
+        stdout.flush()?;
+        drop(stdout);
+        self.draw_status();
+        Ok(())
+    }
+
+    /// Writes a line of talk, unless the user wants quiet.
+    pub(crate) fn say(&mut self, line: &Line) {
+        if !self.quiet || line.tone == Tone::Error {
+            let text = self.styled(line);
+            self.append(&text);
+        }
+    }
+
+    /// Writes lines as they are: a drawing with its own escape sequences.
+    pub(crate) fn draw(&mut self, lines: &[String]) {
+        self.append(&lines.join("\n"));
+    }
+
+    /// Shows `text` as the last line until the next call; None takes it away. Nothing where nobody could see it change.
+    pub(crate) fn status(&mut self, text: Option<String>) {
+        if !self.is_interactive() || self.status == text {
+            return;
+        }
+        self.erase_status();
+        self.status = text;
+        self.draw_status();
+    }
+
+    /// Columns and rows of the terminal behind stderr.
+    pub(crate) fn size(&self) -> (u16, u16) {
+        let size = if self.stderr_is_terminal { stderr_size() } else { None };
+        size.filter(|(columns, rows)| *columns > 0 && *rows > 0).unwrap_or(FALLBACK_SIZE)
+    }
+
+    /// What a QR code on stderr can be drawn with, and whether its size is to be minded; None where nobody could see it.
+    pub(crate) fn surface(&self, when: When) -> Option<(qr::Surface, bool)> {
+        let seen = self.is_interactive() && env::get_os("CI").is_none();
+        if when == When::Never || (when == When::Auto && !seen) {
+            return None;
+        }
+        let (columns, rows) = self.size();
+        let surface = qr::Surface {
+            columns,
+            rows,
+            utf8: self.utf8 || !self.stderr_is_terminal,
+            colour: self.colour,
+            palette: qr::Palette::for_term(&env::get("TERM").unwrap_or_default()),
+            // Asking the terminal is not reliable (tmux and urxvt never answer, screen answers late); only urxvt sets the variable.
+            dark_background: env::get("COLORFGBG").is_none_or(|value| !matches!(value.rsplit(';').next(), Some("7" | "15"))),
+        };
+        Some((surface, self.stderr_is_terminal))
+    }
+
+    /// Asks the terminal to put `text` into the clipboard (OSC 52); it does not say whether it did.
+    pub(crate) fn copy(&mut self, text: &str) {
+        use crossterm::Command as _;
+        let mut sequence = String::new();
+        if crossterm::clipboard::CopyToClipboard::to_clipboard_from(text).write_ansi(&mut sequence).is_ok() {
+            write_stderr(&sequence);
+        }
+    }
+
+    /// Starts to read keys, if stdin and stderr are this job's terminal. Whatever was typed ahead is dropped.
+    pub(crate) fn open_keyboard(&mut self) -> io::Result<bool> {
+        if self.is_interactive() && io::stdin().is_terminal() {
+            self.keyboard = Some(Keyboard::open()?);
+        }
+        Ok(self.keyboard.is_some())
+    }
+
+    /// The next key, or a change of the terminal. Waits for ever without a keyboard. Cancel-safe.
+    pub(crate) async fn input(&mut self) -> Input {
+        let Some(keyboard) = &mut self.keyboard else { return std::future::pending().await };
+        let input = keyboard.next().await;
+        match input {
+            Input::Suspend => {
+                self.erase_status();
+                if let Some(keyboard) = &mut self.keyboard {
+                    keyboard.suspend();
+                }
+            }
+            Input::Redraw => {
+                self.erase_status();
+                self.draw_status();
+            }
+            Input::Key(_) => {}
+        }
+        input
+    }
+
+    /// Gives the terminal back as it was found.
+    pub(crate) fn close_keyboard(&mut self) {
+        self.keyboard = None;
+    }
+
+    fn append(&mut self, text: &str) {
+        let mut output = String::new();
+        if self.status.is_some() {
+            output.push_str(ERASE_LINE);
+        }
+        output.push_str(text);
+        output.push('\n');
+        output.push_str(&self.fitted_status());
+        write_stderr(&output);
+    }
+
+    fn erase_status(&self) {
+        if self.status.is_some() {
+            write_stderr(ERASE_LINE);
+        }
+    }
+
+    fn draw_status(&self) {
+        if self.status.is_some() {
+            write_stderr(&self.fitted_status());
+        }
+    }
+
+    /// The status, cut to one row: a status that wraps could not be erased.
+    fn fitted_status(&self) -> String {
+        let Some(status) = &self.status else { return String::new() };
+        let room = usize::from(self.size().0).saturating_sub(1);
+        let mut width = 0;
+        let clean = self.clean(status);
+        let fitting = clean.chars().take_while(|character| {
+            width += character.width().unwrap_or(0);
+            width <= room
+        });
+        let text: String = fitting.collect();
+        if self.colour { format!("{0}{text}{0:#}", Style::new().dimmed()) } else { text }
+    }
+
+    fn styled(&self, line: &Line) -> String {
+        let text = self.clean(&line.text);
+        let style = match line.tone {
+            Tone::Plain => None,
+            Tone::Dim => Some(Style::new().dimmed()),
+            Tone::Strong => Some(Style::new().bold()),
+            Tone::Good => Some(AnsiColor::Green.on_default()),
+            Tone::Attention => Some(AnsiColor::Yellow.on_default().bold()),
+            Tone::Error => Some(AnsiColor::Red.on_default().bold()),
+        };
+        let Some(style) = style.filter(|_| self.colour) else { return text };
+        // The word before the colon carries the style; long text stays in the reader's own colours.
+        match text.split_once(": ") {
+            Some((head, rest)) if line.tone != Tone::Dim => format!("{style}{head}:{style:#} {rest}"),
+            _ => format!("{style}{text}{style:#}"),
+        }
+    }
+
+    fn clean(&self, text: &str) -> String {
+        let mut clean = String::with_capacity(text.len());
+        for character in sanitise::sanitised(text) {
+            if self.utf8 || character.is_ascii() { clean.push(character) } else { clean.push('?') }
+        }
+        clean
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.erase_status();
+    }
+}
+
+/// One write, so that lines of several processes do not mix. A terminal that went away is no error: the signal tells.
+fn write_stderr(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes());
+    let _ = stderr.flush();
+}
+
+/// `--color` > `NO_COLOR` > `CLICOLOR_FORCE` > whether it is a terminal (no-color.org).
+fn wants_colour(color: When, terminal: bool) -> bool {
+    match color {
+        When::Always => true,
+        When::Never => false,
+        When::Auto if env::get_os("NO_COLOR").is_some() => false,
+        When::Auto if env::get("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
+        When::Auto => terminal,
+    }
+}
+
+/// By the first of the locale variables that is set; Windows consoles are Unicode through the API that std uses.
+fn is_utf8() -> bool {
+    if cfg!(windows) {
+        return true;
+    }
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(env::get).unwrap_or_default();
+    let codeset = locale.split(['.', '@']).nth(1).unwrap_or_default();
+    codeset.replace('-', "").eq_ignore_ascii_case("utf8")
+}
+
+/// Of stderr itself: crossterm would ask /dev/tty, and run `tput`.
+#[cfg(unix)]
+fn stderr_size() -> Option<(u16, u16)> {
+    rustix::termios::tcgetwinsize(io::stderr()).ok().map(|size| (size.ws_col, size.ws_row))
+}
+
+#[cfg(windows)]
+fn stderr_size() -> Option<(u16, u16)> {
+    crossterm::terminal::size().ok()
+}
+
+#[cfg(unix)]
+fn same_device() -> bool {
+    let device = |stream: rustix::fd::BorrowedFd<'_>| rustix::fs::fstat(stream).ok().map(|found| found.st_rdev);
+    device(rustix::stdio::stdout()) == device(rustix::stdio::stderr())
+}
+
+#[cfg(windows)]
+fn same_device() -> bool {
+    true
+}
