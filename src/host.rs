@@ -226,7 +226,7 @@ impl Live {
 async fn launch(context: &mut Context<'_>, deadline: Deadline, candidates: &[Cli]) -> anyhow::Result<(Process, Runtime)> {
     let mut tried = Vec::new();
     for cli in candidates {
-        let step = format!("starting {}", cli.program.display());
+        let step = format!("starting the Copilot CLI ({})", cli.program.display());
         let error = match Process::spawn(cli, &paths::new_log_dir()?) {
             Ok(mut process) => match context.step(&step, deadline, process.connect()).await {
                 Ok(runtime) => return Ok((process, runtime)),

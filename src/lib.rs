@@ -5,8 +5,10 @@
 mod cli;
 mod commands;
 mod context;
+mod demo;
 mod env;
 mod error;
+mod help;
 mod host;
 mod link;
 mod logging;
@@ -22,7 +24,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
 use cli::{Cli, Command};
 use context::Context;
@@ -33,7 +35,8 @@ use terminal::Terminal;
 
 /// Runs the program with its arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let parsed = help::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout with 0, usage errors to stderr with 2.
@@ -44,11 +47,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     logging::init(cli.global.verbose);
     let mut terminal = Terminal::new(cli.global.color, cli.global.quiet);
     let json = cli.global.json;
-    let exit = dispatch(cli, &mut terminal).unwrap_or_else(|error| fail(&mut terminal, json, &error));
-    ExitCode::from(exit.code())
+    let code = dispatch(cli, &mut terminal).unwrap_or_else(|error| fail(&mut terminal, json, &error).code());
+    ExitCode::from(code)
 }
 
-fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+/// The exit code of the command.
+fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<u8> {
     match cli.command {
         // Without an asynchronous runtime: shells run these at every start.
         Command::Completions { shell } => print(terminal, &commands::completions::run(shell)),
@@ -59,20 +63,20 @@ fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<Exit> {
             block_on(async {
                 let shutdown = Shutdown::listen().context("signals cannot be listened to")?;
                 let mut context = Context { terminal, shutdown, directory, json: cli.global.json };
-                commands::start::run(&mut context, *args).await
+                Ok(commands::start::run(&mut context, *args).await?.code())
             })
         }
-        Command::DemoRuntime { .. } => block_on(commands::demo_runtime::run()),
+        Command::DemoRuntime { .. } => block_on(commands::demo_runtime::run(terminal)),
     }
 }
 
 /// Prints a text that is the data.
-fn print(terminal: &mut Terminal, text: &str) -> anyhow::Result<Exit> {
+fn print(terminal: &mut Terminal, text: &str) -> anyhow::Result<u8> {
     terminal.data(text.trim_end())?;
-    Ok(Exit::Done)
+    Ok(Exit::Done.code())
 }
 
-fn block_on(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+fn block_on(work: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no asynchronous runtime")?;
     let result = runtime.block_on(work);
     // A stray task or a blocked read must not hold up the end.

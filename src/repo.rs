@@ -70,7 +70,7 @@ pub(crate) enum RepoError {
 
 /// Finds the repository of `directory` on the GitHub host `host`.
 ///
-/// Of several remotes it is `origin`, as for the Copilot CLI (measured), else the one that the branch tracks, else the first.
+/// Of several remotes it is `origin`, else the first that is on the host; the Copilot CLI takes `origin`, else the first (measured).
 pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, RepoError> {
     if !directory.is_dir() {
         return Err(RepoError::NoDirectory { path: directory.to_owned() });
@@ -92,19 +92,7 @@ pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, Rep
     }
     let branch = Some(first_line(&head?.stdout)).filter(|branch| !branch.is_empty());
     let mut remotes = fetch_remotes(&String::from_utf8_lossy(&remotes.stdout));
-    let tracked = match &branch {
-        Some(branch) => first_line(&git(directory, &["config", &format!("branch.{branch}.remote")]).await?.stdout),
-        None => String::new(),
-    };
-    remotes.sort_by_key(|(name, _)| {
-        if name == "origin" {
-            0
-        } else if *name == tracked {
-            1
-        } else {
-            2
-        }
-    });
+    remotes.sort_by_key(|(name, _)| name != "origin");
 
     let mut locations = Vec::new();
     for (name, url) in remotes {

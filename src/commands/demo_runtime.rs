@@ -1,8 +1,29 @@
-//! The stand-in runtime as a process, behind `--demo`.
+//! The stand-in runtime as a process, behind `--demo`: started with the arguments that the real CLI gets.
 
-use crate::error::Exit;
+use std::path::PathBuf;
 
-pub(crate) async fn run() -> anyhow::Result<Exit> {
-    std::future::pending::<()>().await;
-    Ok(Exit::Done)
+use crate::demo::{self, Died, Script};
+use crate::env;
+use crate::shutdown::Shutdown;
+use crate::terminal::Terminal;
+
+/// Serves until it is asked to end; returns the exit code that the script, or the real CLI, would give.
+pub(crate) async fn run(terminal: &mut Terminal) -> anyhow::Result<u8> {
+    let script = match env::get_os(env::DEMO_SCRIPT) {
+        Some(file) => Script::load(&PathBuf::from(file))?,
+        None => Script::demo()?,
+    };
+    let mut shutdown = Shutdown::listen()?;
+    let announce = |port| terminal.data(&format!("CLI server listening on port {port}"));
+    tokio::select! {
+        served = demo::serve(env::get(env::CONNECTION_TOKEN), script, announce) => match served {
+            Ok(()) => Ok(0),
+            Err(error) => match error.downcast_ref() {
+                Some(Died(code)) => Ok(u8::try_from(*code).unwrap_or(1)),
+                None => Err(error),
+            },
+        },
+        // The real CLI ends with 0 on any of them (measured).
+        _ = shutdown.next() => Ok(0),
+    }
 }

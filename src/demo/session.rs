@@ -1,0 +1,239 @@
+//! What is remembered of one session: what would be on disk, and what lives only while somebody is attached.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::script::{Event, Step};
+
+/// The version that the stand-in stands in for.
+pub(super) const VERSION: &str = "1.0.102";
+/// Who is signed in.
+pub(super) const LOGIN: &str = "octocat";
+/// The repository, whatever the folder: a demo has no say about real ones.
+const REPOSITORY: &str = "octocat/hello-world";
+
+/// A connection, by the order of its coming.
+pub(super) type ClientId = u64;
+
+/// One session. It is alive while somebody is attached.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Session {
+    pub(super) id: String,
+    pub(super) cwd: PathBuf,
+    pub(super) cloud: bool,
+    pub(super) started: String,
+    pub(super) modified: String,
+    pub(super) name: Option<String>,
+    pub(super) mode: String,
+    pub(super) permission_mode: String,
+    pub(super) model: Option<String>,
+    /// Whether it could be steered when it was last changed.
+    pub(super) steerable: bool,
+    /// Stays the same however often remote is switched.
+    pub(super) url: String,
+    pub(super) history: Vec<Value>,
+    /// What is still to happen; the timeline is in it once remote was on.
+    pub(super) agenda: VecDeque<Step>,
+    pub(super) timeline_begun: bool,
+    #[serde(skip)]
+    pub(super) live: Live,
+}
+
+/// The part of a session that its end takes away; dropping it stops the player.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub(super) attached: BTreeSet<ClientId>,
+    pub(super) remote: Remote,
+    pub(super) wishes: Wishes,
+    pub(super) turn: Option<Turn>,
+    pub(super) pending: Option<Pending>,
+    pub(super) prompts: VecDeque<Prompt>,
+    pub(super) player: JoinSet<()>,
+}
+
+/// How far a session is shared.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum Remote {
+    #[default]
+    Off,
+    Export,
+    On,
+}
+
+/// What the client that created or resumed the session last said it can handle.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "the protocol has them")]
+pub(super) struct Wishes {
+    pub(super) request_permission: bool,
+    pub(super) request_user_input: bool,
+    pub(super) request_exit_plan_mode: bool,
+    pub(super) streaming: bool,
+}
+
+/// A prompt by `session.send` that waits for its turn.
+#[derive(Debug)]
+pub(super) struct Prompt {
+    pub(super) text: String,
+    pub(super) message_id: String,
+    /// It came while another turn was running.
+    pub(super) queued: bool,
+}
+
+/// What the agent is at.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Turn {
+    pub(super) message_id: String,
+    pub(super) interaction_id: String,
+    /// How often the model was called before.
+    pub(super) number: u32,
+    /// `assistant.turn_start` was said, `assistant.turn_end` was not.
+    pub(super) open: bool,
+}
+
+/// What the agent waits for. The first answer counts.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) request_id: String,
+    pub(super) asked: Asked,
+    /// The requests to clients that ask the same; answering one answers this.
+    pub(super) callbacks: Vec<(ClientId, u64)>,
+    pub(super) answer: Option<Value>,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Asked {
+    /// May this be run? With the tool call and the prompt as clients are shown it.
+    Permission {
+        tool_call_id: String,
+        prompt: Value,
+    },
+    Question,
+    Plan,
+}
+
+impl Session {
+    pub(super) fn new(id: String, cwd: PathBuf, cloud: bool) -> Self {
+        let place = if cloud { "copilot" } else { REPOSITORY };
+        let task = if cloud { id.clone() } else { uuid() };
+        Self {
+            id,
+            cwd,
+            cloud,
+            started: now(),
+            modified: now(),
+            name: None,
+            mode: "interactive".to_owned(),
+            permission_mode: "manual".to_owned(),
+            model: None,
+            steerable: false,
+            url: format!("https://github.com/{place}/tasks/{task}"),
+            history: Vec::new(),
+            agenda: VecDeque::new(),
+            timeline_begun: false,
+            live: Live::default(),
+        }
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        !self.live.attached.is_empty()
+    }
+
+    /// Gives an event its place in the session.
+    pub(super) fn record(&mut self, event: &Event) -> Value {
+        let parent = self.history.last().map(|event| event["id"].clone());
+        let mut recorded = json!({"type": event.kind, "data": event.data, "id": uuid(), "timestamp": now(), "parentId": parent});
+        if event.ephemeral {
+            recorded["ephemeral"] = true.into();
+        } else {
+            self.modified = now();
+            self.history.push(recorded.clone());
+        }
+        recorded
+    }
+
+    /// The turn that is on; one without a prompt begins where a script goes without.
+    pub(super) fn turn(&mut self) -> &mut Turn {
+        self.live.turn.get_or_insert_with(Turn::new)
+    }
+
+    /// The rest of the turn will not happen.
+    pub(super) fn drop_turn(&mut self) {
+        if self.live.turn.take().is_some() {
+            let agenda = &mut self.agenda;
+            Step::skip_turn(&mut std::iter::from_fn(|| agenda.pop_front()));
+        }
+        self.live.pending = None;
+        self.live.prompts.clear();
+    }
+
+    /// What `session.create` and `session.resume` answer.
+    pub(super) fn introduction(&self) -> Value {
+        let model = self.model.as_ref().map_or_else(|| json!({}), |model| json!({"modelId": model}));
+        json!({
+            "sessionId": self.id, "nativeSessionId": self.id, "startTime": self.started, "isRemote": self.cloud, "mode": self.mode,
+            "workspacePath": std::env::temp_dir().join("copilot-remote-demo").join(&self.id),
+            "capabilities": {"ui": {"elicitation": false, "mcpApps": false, "canvases": false}, "extensions": false},
+            "modelState": model,
+        })
+    }
+
+    /// How a session begins.
+    pub(super) fn start(&self) -> Value {
+        json!({
+            "sessionId": self.id, "version": 1, "producer": "copilot-agent", "copilotVersion": VERSION, "startTime": self.started,
+            "contextTier": null, "context": self.context(), "remoteSteerable": false, "alreadyInUse": false,
+        })
+    }
+
+    /// Where the session works, as `session.start` says it.
+    pub(super) fn context(&self) -> Value {
+        json!({
+            "cwd": self.cwd, "gitRoot": self.cwd, "repository": REPOSITORY, "hostType": "github",
+            "repositoryHost": "github.com", "branch": "main", "headCommit": "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d",
+        })
+    }
+
+    /// What lists say about the session.
+    pub(super) fn metadata(&self) -> Value {
+        let mut metadata = json!({
+            "sessionId": self.id, "startTime": self.started, "modifiedTime": self.modified, "isRemote": self.cloud,
+            "isDetached": false, "clientName": "sdk",
+            "context": {"cwd": self.cwd, "gitRoot": self.cwd, "repository": REPOSITORY, "branch": "main"},
+        });
+        if let Some(name) = &self.name {
+            metadata["name"] = name.clone().into();
+            metadata["summary"] = name.clone().into();
+        }
+        if self.timeline_begun {
+            metadata["mcTaskId"] = self.url.rsplit('/').next().into();
+        }
+        metadata
+    }
+}
+
+impl Turn {
+    pub(super) fn new() -> Self {
+        Self { message_id: uuid(), interaction_id: uuid(), number: 0, open: false }
+    }
+}
+
+/// The time as events have it.
+pub(super) fn now() -> String {
+    format!("{:.3}", Timestamp::now())
+}
+
+/// A fresh UUID of version 4. The standard library's hash seeds are random enough for a demo, and cannot fail.
+pub(super) fn uuid() -> String {
+    let random = || u128::from(RandomState::new().hash_one(0));
+    let bits = (random() << 64 | random()) & !(0xf << 76) & !(0b11 << 62) | 4 << 76 | 0b10 << 62;
+    let hex = format!("{bits:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}

@@ -1,0 +1,6 @@
+//! What the tests stand on.
+
+pub mod github;
+pub mod pty;
+pub mod rpc;
+pub mod sandbox;
