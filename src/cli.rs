@@ -65,14 +65,6 @@ pub(crate) enum Command {
         /// The command whose page is printed; left out, the page of copilot-remote itself
         page: Option<String>,
     },
-
-    /// The embedded stand-in runtime behind --demo
-    #[command(hide = true, disable_help_flag = true)]
-    DemoRuntime {
-        /// What the real CLI gets as arguments; accepted and not used.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-        ignored: Vec<std::ffi::OsString>,
-    },
 }
 
 /// Arguments of `start`.

@@ -45,7 +45,7 @@ pub(crate) fn get(name: &str) -> Option<String> {
 
 /// The host that links are expected on, in lower case: `github.com` or a GHE host.
 pub(crate) fn github_host() -> String {
-    get("COPILOT_GH_HOST").or_else(|| get("GH_HOST")).map_or_else(|| "github.com".to_owned(), |host| host.to_ascii_lowercase())
+    get("COPILOT_GH_HOST").or_else(|| get("GH_HOST")).map_or_else(|| "github.com".to_owned(), |host| host_of(&host))
 }
 
 /// The host in `octo.ghe.com` or `https://octo.ghe.com/`: the Copilot CLI takes both (measured).

@@ -21,7 +21,10 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
         "copilot-remote-start" => &[
             ("Start a session with a first prompt:", "copilot-remote start --prompt 'Why does the login test fail?'"),
             ("In another repository, from anywhere:", "copilot-remote start -C ~/src/hello-world"),
-            ("The first link that a script gets, with jq:", "copilot-remote start --json | jq -r 'select(.type == \"ready\").url'"),
+            (
+                "The first link that a script gets, with jq:",
+                "copilot-remote start --json | jq -r 'select(.type == \"ready\").url'",
+            ),
             ("Keep the code as a picture:", "copilot-remote start --qr-file session.png"),
             ("Sign in with a token that only this session uses:", "copilot-remote start --token-stdin < token.txt"),
         ],

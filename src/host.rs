@@ -13,7 +13,7 @@ use crate::link;
 use crate::output::{self, Activity, Ending, Facts, Line, Remote, Tone, Update};
 use crate::paths;
 use crate::repo::{Repository, Slug};
-use crate::sdk::{Attached, Cli, Event, Events, Process, RemoteMode, Runtime, SdkError, Session, SessionOptions, Sharing};
+use crate::sdk::{Attached, Cli, Event, Events, Login, Process, RemoteMode, Runtime, SdkError, Session, SessionOptions, Sharing};
 use crate::terminal::Input;
 
 /// How long `x` waits for its second press.
@@ -24,6 +24,9 @@ const ATTACHED_DEADLINE: Duration = Duration::from_secs(2);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 /// A runtime that died takes its connection along: the exit status says more than the broken connection.
 const GONE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How often it is asked whether the session still exists: nothing tells when another client ended it.
+const PING_EVERY: Duration = Duration::from_secs(5);
 
 /// What is to be opened.
 #[derive(Debug)]
@@ -103,6 +106,8 @@ impl Host {
 
     async fn watch(&mut self, context: &mut Context<'_>, keys: bool) -> anyhow::Result<Ending> {
         let mut view = View::new(self.live.facts.remote);
+        let session = self.live.session.clone();
+        let mut ended_elsewhere = std::pin::pin!(ended(&session));
         loop {
             let facts = &self.live.facts;
             let status = output::status_line(facts.remote, view.activity(), keys, context.terminal.size().0);
@@ -117,6 +122,7 @@ impl Host {
                     }
                 },
                 error = self.process.gone() => return Err(error.into()),
+                () = &mut ended_elsewhere => return Ok(Ending::Elsewhere),
                 signal = context.shutdown.next() => return Ok(Ending::Signal(signal)),
                 input = context.terminal.input() => match input {
                     Input::Key('x') if view.confirmed() => return Ok(Ending::Stopped),
@@ -191,7 +197,9 @@ impl Host {
             Err(error) => {
                 // The session goes on as it was.
                 let report = crate::error::Report::from(&error.into());
-                context.terminal.say(&Line::new(Tone::Error, format!("error: remote is {} still: {}", facts.remote.word(), report.message)));
+                context
+                    .terminal
+                    .say(&Line::new(Tone::Error, format!("error: remote is {} still: {}", facts.remote.word(), report.message)));
                 for hint in report.hints {
                     context.terminal.say(&Line::new(Tone::Plain, format!("hint: {hint}")));
                 }
@@ -226,7 +234,10 @@ impl Live {
 async fn launch(context: &mut Context<'_>, deadline: Deadline, candidates: &[Cli]) -> anyhow::Result<(Process, Runtime)> {
     let mut tried = Vec::new();
     for cli in candidates {
-        let step = format!("starting the Copilot CLI ({})", cli.program.display());
+        let step = match cli.prefix.is_empty() {
+            true => format!("starting the Copilot CLI ({})", cli.program.display()),
+            false => "starting the stand-in runtime".to_owned(),
+        };
         let error = match Process::spawn(cli, &paths::new_log_dir()?) {
             Ok(mut process) => match context.step(&step, deadline, process.connect()).await {
                 Ok(runtime) => return Ok((process, runtime)),
@@ -274,7 +285,7 @@ async fn open_session(
     let attached = context.step("waiting for the session", deadline, attached(&mut events, &mut early)).await?;
     context.tell(&Update::SignedIn(&login))?;
     if !plan.demo
-        && let Some(caution) = attached_elsewhere(plan.repository.as_ref(), &attached)
+        && let Some(caution) = attached_elsewhere(plan.repository.as_ref(), &attached, &login)
     {
         context.tell(&Update::Caution(caution))?;
     }
@@ -325,6 +336,19 @@ fn publish(context: &mut Context<'_>, facts: &Facts, qr: &QrArgs) -> anyhow::Res
     Ok(context.tell(&Update::Ready(facts))?)
 }
 
+/// Waits until the session does not exist any more, in a runtime that does.
+async fn ended(session: &Session) {
+    let mut ping = tokio::time::interval(PING_EVERY);
+    ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ping.tick().await;
+        // An error is no answer: that the runtime is gone shows elsewhere.
+        if let Ok(false) = session.exists().await {
+            return;
+        }
+    }
+}
+
 /// What the runtime attached the session to.
 async fn attached(events: &mut Events, early: &mut VecDeque<Event>) -> Result<Attached, SdkError> {
     let found = async {
@@ -352,8 +376,16 @@ async fn link_event(events: &mut Events, early: &mut VecDeque<Event>) -> Result<
 }
 
 /// What the user is told before anything is shared, where the runtime attached something else than git says.
-fn attached_elsewhere(repository: Option<&Repository>, attached: &Attached) -> Option<String> {
-    let found = attached.repository.as_deref().map(|text| Slug::parse(text).map_or_else(|| text.to_owned(), |slug| slug.to_string()));
+fn attached_elsewhere(repository: Option<&Repository>, attached: &Attached, login: &Login) -> Option<String> {
+    if let Some(host) = attached.host.as_ref().filter(|host| **host != login.host) {
+        // The CLI looks it up by owner and name alone (measured).
+        return Some(format!(
+            "the repository is on {host}, and the account on {}: another repository may be attached",
+            login.host
+        ));
+    }
+    let found =
+        attached.repository.as_deref().map(|text| Slug::parse(text).map_or_else(|| text.to_owned(), |slug| slug.to_string()));
     match (repository, found) {
         (Some(repository), Some(found)) if Slug::parse(&found).as_ref() == Some(&repository.slug) => None,
         (Some(repository), Some(found)) => {

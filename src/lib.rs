@@ -35,6 +35,10 @@ use terminal::Terminal;
 
 /// Runs the program with its arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|argument| argument == sdk::DEMO_RUNTIME) {
+        return demo_runtime();
+    }
     let parsed = help::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
@@ -48,6 +52,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut terminal = Terminal::new(cli.global.color, cli.global.quiet);
     let json = cli.global.json;
     let code = dispatch(cli, &mut terminal).unwrap_or_else(|error| fail(&mut terminal, json, &error).code());
+    ExitCode::from(code)
+}
+
+/// Not a command that people type, so no completion and no help may show it: `--demo` starts it, with the real CLI's arguments.
+fn demo_runtime() -> ExitCode {
+    let mut terminal = Terminal::new(cli::When::Never, false);
+    let code =
+        block_on(commands::demo_runtime::run(&mut terminal)).unwrap_or_else(|error| fail(&mut terminal, false, &error).code());
     ExitCode::from(code)
 }
 
@@ -66,7 +78,6 @@ fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<u8> {
                 Ok(commands::start::run(&mut context, *args).await?.code())
             })
         }
-        Command::DemoRuntime { .. } => block_on(commands::demo_runtime::run(terminal)),
     }
 }
 

@@ -121,10 +121,8 @@ impl Code {
     /// If the text is longer than the largest version holds (2,953 bytes).
     pub(crate) fn new(text: &str) -> Result<Self, QrError> {
         let too_long = QrError { bytes: text.len() };
-        let version = (1..=40)
-            .map(Version::Normal)
-            .find(|&version| encode(text, version, EcLevel::L).is_some())
-            .ok_or(too_long)?;
+        let version =
+            (1..=40).map(Version::Normal).find(|&version| encode(text, version, EcLevel::L).is_some()).ok_or(too_long)?;
         let (level, bits) = [EcLevel::H, EcLevel::Q, EcLevel::M, EcLevel::L]
             .into_iter()
             .find_map(|level| Some((level, encode(text, version, level)?)))
@@ -134,11 +132,7 @@ impl Code {
             size: version.width().unsigned_abs(),
             #[cfg(test)]
             level,
-            modules: code
-                .into_colors()
-                .into_iter()
-                .map(|colour| colour == qrcode::Color::Dark)
-                .collect(),
+            modules: code.into_colors().into_iter().map(|colour| colour == qrcode::Color::Dark).collect(),
         })
     }
 
@@ -150,9 +144,7 @@ impl Code {
     /// Whether the module in column `x`, row `y` is dark. Every module outside the code is light,
     /// as its quiet zone is.
     pub(crate) fn dark(&self, x: u16, y: u16) -> bool {
-        x < self.size
-            && y < self.size
-            && self.modules[usize::from(y) * usize::from(self.size) + usize::from(x)]
+        x < self.size && y < self.size && self.modules[usize::from(y) * usize::from(self.size) + usize::from(x)]
     }
 
     /// The version, 1 to 40.
@@ -177,12 +169,7 @@ impl Code {
     ///
     /// [`Misfit::TooSmall`] if no form fits, [`Misfit::NeedsColour`] if none can be drawn at any
     /// size.
-    pub(crate) fn fit(
-        &self,
-        request: Request,
-        surface: Surface,
-        reserved_rows: u16,
-    ) -> Result<Drawing, Misfit> {
+    pub(crate) fn fit(&self, request: Request, surface: Surface, reserved_rows: u16) -> Result<Drawing, Misfit> {
         let have = (surface.columns, surface.rows);
         let mut needed = have;
         for drawing in drawings(request, surface)? {
@@ -204,11 +191,7 @@ impl Code {
     ///
     /// [`Misfit::NeedsColour`] if no form can be drawn.
     pub(crate) fn unbounded(&self, request: Request, surface: Surface) -> Result<Drawing, Misfit> {
-        let endless = Surface {
-            columns: u16::MAX,
-            rows: u16::MAX,
-            ..surface
-        };
+        let endless = Surface { columns: u16::MAX, rows: u16::MAX, ..surface };
         self.fit(request, endless, 0)
     }
 }
@@ -236,8 +219,7 @@ fn encode(text: &str, version: Version, level: EcLevel) -> Option<Bits> {
 
 /// Every drawing that request and surface allow, best and largest first.
 fn drawings(request: Request, surface: Surface) -> Result<impl Iterator<Item = Drawing>, Misfit> {
-    let (palette, invert, dark_background) =
-        (surface.palette, request.invert, surface.dark_background);
+    let (palette, invert, dark_background) = (surface.palette, request.invert, surface.dark_background);
     let drawing = move |style, quiet| Drawing {
         style,
         quiet,
@@ -245,25 +227,19 @@ fn drawings(request: Request, surface: Surface) -> Result<impl Iterator<Item = D
         // In ink alone, dark modules are inked where the paper is light.
         swapped: invert != (style == Style::Mono && !dark_background),
     };
-    Ok(styles(request.style, surface)?
-        .iter()
-        .flat_map(move |&style| QUIET.into_iter().map(move |quiet| drawing(style, quiet))))
+    Ok(styles(request.style, surface)?.iter().flat_map(move |&style| QUIET.into_iter().map(move |quiet| drawing(style, quiet))))
 }
 
 /// The forms that may be tried, best and largest first.
 fn styles(choice: StyleChoice, surface: Surface) -> Result<&'static [Style], Misfit> {
     match (choice, surface.colour, surface.utf8) {
-        (StyleChoice::Mono, _, _)
-        | (StyleChoice::Half, false, _)
-        | (StyleChoice::Auto, false, true) => Ok(&[Style::Mono]),
+        (StyleChoice::Mono, _, _) | (StyleChoice::Half, false, _) | (StyleChoice::Auto, false, true) => Ok(&[Style::Mono]),
         (StyleChoice::Half, true, _) | (StyleChoice::Auto, true, true) => Ok(&[Style::HalfLow]),
         // Wide even at its smaller quiet zone before tall: it scans from twice the distance
         // (measured).
         (StyleChoice::Auto, true, false) => Ok(&[Style::Wide, Style::Tall]),
         (StyleChoice::Wide, true, _) => Ok(&[Style::Wide]),
         (StyleChoice::Tall, true, _) => Ok(&[Style::Tall]),
-        (StyleChoice::Auto, false, false) | (StyleChoice::Wide | StyleChoice::Tall, false, _) => {
-            Err(Misfit::NeedsColour)
-        }
+        (StyleChoice::Auto, false, false) | (StyleChoice::Wide | StyleChoice::Tall, false, _) => Err(Misfit::NeedsColour),
     }
 }

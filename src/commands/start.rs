@@ -17,11 +17,8 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Start) -> anyhow::Resul
         link::check_file(file)?;
     }
     let (prompt, token) = read_inputs(args.prompt, args.token_stdin)?;
-    let repository = if args.no_repo || args.runtime.demo {
-        None
-    } else {
-        Some(repo::find(&context.directory, &env::github_host()).await?)
-    };
+    let repository =
+        if args.no_repo || args.runtime.demo { None } else { Some(repo::find(&context.directory, &env::github_host()).await?) };
     let candidates = if args.runtime.demo { vec![Cli::demo()?] } else { sdk::candidates(args.runtime.copilot.as_deref())? };
     let plan = Plan {
         candidates,
@@ -61,7 +58,11 @@ fn read_inputs(prompt: Option<String>, token_stdin: bool) -> anyhow::Result<(Opt
         return Err(UsageError::new(format!("stdin was to have the {what}, and is empty"), format!("pipe the {what} in")).into());
     }
     if token_stdin && !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(UsageError::new("what stdin has is no token: it holds spaces or control characters", "pipe in the token alone").into());
+        return Err(UsageError::new(
+            "what stdin has is no token: it holds spaces or control characters",
+            "pipe in the token alone",
+        )
+        .into());
     }
     let text = Some(text.to_owned());
     Ok(if token_stdin { (prompt, text) } else { (text, None) })

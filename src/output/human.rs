@@ -31,10 +31,15 @@ fn ready(facts: &Facts) -> Vec<Line> {
     };
     lines.push(Line::new(Tone::Strong, format!("session: {} ({place})", facts.name.as_deref().unwrap_or(&facts.session_id))));
     match facts.remote {
-        _ if facts.demo => lines.push(Line::new(Tone::Attention, "demo: nothing runs and nothing is shared; the link opens no session")),
+        _ if facts.demo => {
+            lines.push(Line::new(Tone::Attention, "demo: nothing runs and nothing is shared; the link opens no session"))
+        }
         Remote::On | Remote::Export => lines.push(Line::new(
             Tone::Plain,
-            format!("on the phone: be signed in to {} as {}; for another account the link is a 404", facts.login.host, facts.login.login),
+            format!(
+                "on the phone: be signed in to {} as {}; for another account the link is a 404",
+                facts.login.host, facts.login.login
+            ),
         )),
         Remote::Off => lines.push(Line::new(Tone::Plain, "remote is off: Mission Control does not have this session")),
     }
@@ -69,7 +74,7 @@ fn event_lines(event: &Event) -> Vec<Line> {
         Event::Said { text } => message(Tone::Plain, "agent: ", text),
         Event::ToolStarted { name, what } if what.is_empty() => vec![Line::new(Tone::Dim, format!("runs {name}"))],
         Event::ToolStarted { name, what } => message(Tone::Dim, &format!("runs {name}: "), what),
-        Event::ToolFinished { ok: false, .. } => vec![Line::new(Tone::Attention, "the tool failed")],
+        Event::ToolFinished { trouble: Some(trouble) } => vec![Line::new(Tone::Attention, format!("tool: {}", cut(trouble)))],
         Event::Waiting(request) => waiting(request),
         Event::Answered { outcome, .. } => vec![Line::new(Tone::Good, format!("answered: {}", cut(outcome)))],
         Event::Title(title) => vec![Line::new(Tone::Dim, format!("title: {}", cut(title)))],
@@ -84,7 +89,7 @@ fn event_lines(event: &Event) -> Vec<Line> {
         | Event::Link { .. }
         | Event::Steerable(_)
         | Event::Working
-        | Event::ToolFinished { ok: true, .. }
+        | Event::ToolFinished { trouble: None }
         | Event::Ended
         | Event::Other => Vec::new(),
     }
@@ -195,7 +200,9 @@ mod tests {
     #[test]
     fn the_status_line_fits() {
         for columns in [10, 20, 40, 60, 80, 200] {
-            for (remote, activity) in [(Remote::Off, Activity::Input(12)), (Remote::Export, Activity::Working), (Remote::On, Activity::Idle)] {
+            for (remote, activity) in
+                [(Remote::Off, Activity::Input(12)), (Remote::Export, Activity::Working), (Remote::On, Activity::Idle)]
+            {
                 let line = status_line(remote, activity, true, columns);
                 assert!(line.starts_with("remote "), "{line}");
                 assert!(columns < 40 || line.chars().count() < usize::from(columns), "{columns}: {line}");

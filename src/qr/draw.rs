@@ -43,18 +43,9 @@ impl Palette {
     pub(crate) fn for_term(term: &str) -> Self {
         let family = term.split('-').next().unwrap_or_default();
         // A digit has to follow: `vte` is a terminal with 256 colours.
-        let vt = family
-            .strip_prefix("vt")
-            .is_some_and(|model| model.starts_with(|c: char| c.is_ascii_digit()));
-        let old = vt
-            || matches!(family, "linux" | "ansi" | "cygwin")
-            || family.starts_with("sun")
-            || term == "xterm-color";
-        if old && !term.contains("256color") {
-            Self::Basic
-        } else {
-            Self::Indexed
-        }
+        let vt = family.strip_prefix("vt").is_some_and(|model| model.starts_with(|c: char| c.is_ascii_digit()));
+        let old = vt || matches!(family, "linux" | "ansi" | "cygwin") || family.starts_with("sun") || term == "xterm-color";
+        if old && !term.contains("256color") { Self::Basic } else { Self::Indexed }
     }
 
     /// SGR parameters of a background.
@@ -110,9 +101,7 @@ impl Code {
         let (columns, rows) = self.cells(drawing);
         (0..rows)
             .map(|row| {
-                let cells: Vec<Cell> = (0..columns)
-                    .map(|column| self.cell(drawing, column, row))
-                    .collect();
+                let cells: Vec<Cell> = (0..columns).map(|column| self.cell(drawing, column, row)).collect();
                 match drawing.style {
                     Style::Mono => ink(&cells),
                     Style::HalfLow | Style::Wide | Style::Tall => paint(&cells, drawing.palette),
@@ -124,10 +113,7 @@ impl Code {
     fn cell(&self, drawing: Drawing, column: u16, row: u16) -> Cell {
         // In the quiet zone before the code this wraps round to far behind it, where all is light
         // as well.
-        let dark = |x: u16, y: u16| {
-            self.dark(x.wrapping_sub(drawing.quiet), y.wrapping_sub(drawing.quiet))
-                != drawing.swapped
-        };
+        let dark = |x: u16, y: u16| self.dark(x.wrapping_sub(drawing.quiet), y.wrapping_sub(drawing.quiet)) != drawing.swapped;
         let (top, bottom) = match drawing.style {
             // The number of module rows is odd, so the last cell has a half too many: one more of
             // quiet zone.
@@ -162,10 +148,7 @@ fn paint(cells: &[Cell], palette: Palette) -> String {
         }
         line.push_str(palette.background(dark));
         line.push('m');
-        line.extend(
-            run.iter()
-                .map(|cell| if cell.bottom == dark { ' ' } else { '▄' }),
-        );
+        line.extend(run.iter().map(|cell| if cell.bottom == dark { ' ' } else { '▄' }));
     }
     line.push_str(RESET);
     line

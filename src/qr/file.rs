@@ -19,8 +19,7 @@ impl Code {
         let mut path = String::new();
         for y in 0..self.size() {
             for (x, length) in self.dark_runs(y) {
-                write!(path, "M{} {}h{length}v1h-{length}z", x + quiet, y + quiet)
-                    .expect("a string takes any text");
+                write!(path, "M{} {}h{length}v1h-{length}z", x + quiet, y + quiet).expect("a string takes any text");
             }
         }
         // Without crisp edges, smoothing would leave pale seams between the rows. `stroke` says
@@ -41,20 +40,12 @@ impl Code {
         let side = self.size() + 2 * quiet;
         let mut pixels = Vec::new();
         for y in 0..side {
-            let row: Vec<u8> = (0..side)
-                .map(|x| {
-                    if self.dark(x.wrapping_sub(quiet), y.wrapping_sub(quiet)) {
-                        0x00
-                    } else {
-                        0xff
-                    }
-                })
-                .collect();
+            let row: Vec<u8> =
+                (0..side).map(|x| if self.dark(x.wrapping_sub(quiet), y.wrapping_sub(quiet)) { 0x00 } else { 0xff }).collect();
             pixels.extend_from_slice(&row.repeat(SCALE.into()));
         }
         let mut file = Vec::new();
-        let mut encoder =
-            png::Encoder::new(&mut file, (side * SCALE).into(), (side * SCALE).into());
+        let mut encoder = png::Encoder::new(&mut file, (side * SCALE).into(), (side * SCALE).into());
         encoder.set_color(png::ColorType::Grayscale);
         encoder.set_depth(png::BitDepth::One);
         encoder

@@ -7,30 +7,15 @@ const RESET: &str = "\x1b[0m";
 
 /// A surface of this size on which everything works.
 fn surface(columns: u16, rows: u16) -> Surface {
-    Surface {
-        columns,
-        rows,
-        utf8: true,
-        colour: true,
-        palette: Palette::Indexed,
-        dark_background: true,
-    }
+    Surface { columns, rows, utf8: true, colour: true, palette: Palette::Indexed, dark_background: true }
 }
 
 fn asked(style: StyleChoice) -> Request {
-    Request {
-        style,
-        invert: false,
-    }
+    Request { style, invert: false }
 }
 
 fn drawing(style: Style, quiet: u16) -> Drawing {
-    Drawing {
-        style,
-        quiet,
-        palette: Palette::Indexed,
-        swapped: false,
-    }
+    Drawing { style, quiet, palette: Palette::Indexed, swapped: false }
 }
 
 /// Some number for each seed (splitmix64).
@@ -90,30 +75,20 @@ fn parse(line: &str) -> Vec<(char, Colour, Colour)> {
                 40 => background = Some(true),
                 47 => background = Some(false),
                 38 | 48 => {
-                    let [5, index, more @ ..] = numbers else {
-                        panic!("no index in {line:?}")
-                    };
+                    let [5, index, more @ ..] = numbers else { panic!("no index in {line:?}") };
                     numbers = more;
                     let dark = match index {
                         16 => true,
                         231 => false,
                         _ => panic!("colour {index}: themes may remap it"),
                     };
-                    *if *first == 38 {
-                        &mut foreground
-                    } else {
-                        &mut background
-                    } = Some(dark);
+                    *if *first == 38 { &mut foreground } else { &mut background } = Some(dark);
                 }
                 _ => panic!("SGR {first}"),
             }
         }
     }
-    assert_eq!(
-        (foreground, background),
-        (None, None),
-        "colours leak out of {line:?}"
-    );
+    assert_eq!((foreground, background), (None, None), "colours leak out of {line:?}");
     cells
 }
 
@@ -151,13 +126,10 @@ fn read(picture: &[Vec<bool>], module: (usize, usize)) -> Result<String, String>
         inside.is_none_or(|(x, y)| picture[y * module.1][x * module.0])
     };
     let (w, h) = ((width + 4) * SCALE, (height + 4) * SCALE);
-    let mut image =
-        rqrr::PreparedImage::prepare_from_greyscale(w, h, |x, y| if pixel(x, y) { 0 } else { 255 });
+    let mut image = rqrr::PreparedImage::prepare_from_greyscale(w, h, |x, y| if pixel(x, y) { 0 } else { 255 });
     let grids = image.detect_grids();
     let grid = grids.first().ok_or("no code found")?;
-    grid.decode()
-        .map(|(_, text)| text)
-        .map_err(|error| error.to_string())
+    grid.decode().map(|(_, text)| text).map_err(|error| error.to_string())
 }
 
 /// Reads drawn lines on a terminal with this background.
@@ -182,10 +154,7 @@ fn half_blocks_in_colour() {
         "\x1b[48;5;231m  \x1b[38;5;231;48;5;16m ▄▄▄▄▄ \x1b[48;5;231m \x1b[48;5;16m \x1b[48;5;231m \
          \x1b[48;5;16m▄\x1b[48;5;231m \x1b[48;5;16m \x1b[48;5;231m \x1b[48;5;16m ▄▄▄▄▄ \x1b[48;5;231m  \x1b[0m"
     );
-    let basic = Drawing {
-        palette: Palette::Basic,
-        ..drawing(Style::HalfLow, 2)
-    };
+    let basic = Drawing { palette: Palette::Basic, ..drawing(Style::HalfLow, 2) };
     assert_eq!(
         Code::new("A").unwrap().draw(basic)[1],
         "\x1b[47m  \x1b[37;40m ▄▄▄▄▄ \x1b[47m \x1b[40m \x1b[47m \x1b[40m▄\x1b[47m \x1b[40m \x1b[47m \
@@ -228,69 +197,41 @@ fn mono_in_ink() {
         "█████████████████████████",
     ];
     assert_eq!(code.draw(drawing(Style::Mono, 2)), light_ink);
-    let dark_ink = Drawing {
-        swapped: true,
-        ..drawing(Style::Mono, 2)
-    };
+    let dark_ink = Drawing { swapped: true, ..drawing(Style::Mono, 2) };
     let negative = |char| match char {
         '█' => ' ',
         '▀' => '▄',
         '▄' => '▀',
         _ => '█',
     };
-    let expected: Vec<String> = light_ink
-        .iter()
-        .map(|line| line.chars().map(negative).collect())
-        .collect();
+    let expected: Vec<String> = light_ink.iter().map(|line| line.chars().map(negative).collect()).collect();
     assert_eq!(code.draw(dark_ink), expected);
 }
 
 /// The SGR parameters in a line.
 fn parameters(line: &str) -> Vec<&str> {
-    line.split("\x1b[")
-        .skip(1)
-        .map(|rest| rest.split_once('m').unwrap().0)
-        .collect()
+    line.split("\x1b[").skip(1).map(|rest| rest.split_once('m').unwrap().0).collect()
 }
 
 /// All URL lengths in all forms: within their bounds, and made of nothing but what the form allows.
 /// To save time each length is read back in one form only.
 #[test]
 fn every_form_reads_back_over_the_lengths() {
-    let indexed = [
-        "0",
-        "48;5;16",
-        "48;5;231",
-        "38;5;16;48;5;231",
-        "38;5;231;48;5;16",
-    ];
+    let indexed = ["0", "48;5;16", "48;5;231", "38;5;16;48;5;231", "38;5;231;48;5;16"];
     let basic = ["0", "40", "47", "30;47", "37;40"];
     for length in 63..=202 {
         let text = url(length, length as u64);
         let code = Code::new(&text).unwrap();
-        for (i, style) in [Style::HalfLow, Style::Wide, Style::Tall, Style::Mono]
-            .into_iter()
-            .enumerate()
-        {
+        for (i, style) in [Style::HalfLow, Style::Wide, Style::Tall, Style::Mono].into_iter().enumerate() {
             for (palette, allowed) in [(Palette::Indexed, &indexed), (Palette::Basic, &basic)] {
                 let quiet = QUIET[length / 4 % 2];
-                let drawing = Drawing {
-                    style,
-                    quiet,
-                    palette,
-                    swapped: false,
-                };
+                let drawing = Drawing { style, quiet, palette, swapped: false };
                 let lines = code.draw(drawing);
                 let (columns, rows) = code.cells(drawing);
                 assert_eq!(lines.len(), usize::from(rows));
                 for line in &lines {
                     assert_eq!(parse(line).len(), usize::from(columns));
-                    assert!(
-                        parameters(line)
-                            .iter()
-                            .all(|parameter| allowed.contains(parameter)),
-                        "{line:?}"
-                    );
+                    assert!(parameters(line).iter().all(|parameter| allowed.contains(parameter)), "{line:?}");
                     match style {
                         Style::Mono => assert!(!line.contains('\x1b')),
                         Style::HalfLow => assert!(line.ends_with(RESET)),
@@ -300,11 +241,7 @@ fn every_form_reads_back_over_the_lengths() {
                     }
                 }
                 if length % 4 == i && (length / 8 % 2 == 0) == (palette == Palette::Basic) {
-                    assert_eq!(
-                        read_lines(&lines, style, true).as_ref(),
-                        Ok(&text),
-                        "{drawing:?}"
-                    );
+                    assert_eq!(read_lines(&lines, style, true).as_ref(), Ok(&text), "{drawing:?}");
                 }
             }
         }
@@ -315,13 +252,7 @@ fn every_form_reads_back_over_the_lengths() {
 /// is enough, and no smaller one is.
 #[test]
 fn what_fits_reads_back_within_its_budget() {
-    let styles = [
-        StyleChoice::Auto,
-        StyleChoice::Half,
-        StyleChoice::Wide,
-        StyleChoice::Tall,
-        StyleChoice::Mono,
-    ];
+    let styles = [StyleChoice::Auto, StyleChoice::Half, StyleChoice::Wide, StyleChoice::Tall, StyleChoice::Mono];
     for seed in 0..100 {
         let pick = |n: u64, below: usize| random(seed * 8 + n) as usize % below;
         let text = url(63 + pick(0, 140), seed);
@@ -339,20 +270,9 @@ fn what_fits_reads_back_within_its_budget() {
             match code.fit(asked(style), surface, reserved) {
                 Ok(drawing) => {
                     let lines = code.draw(drawing);
-                    assert!(
-                        lines.len() + usize::from(reserved) <= surface.rows.into(),
-                        "{context}"
-                    );
-                    assert!(
-                        lines
-                            .iter()
-                            .all(|line| parse(line).len() <= surface.columns.into()),
-                        "{context}"
-                    );
-                    assert!(
-                        surface.colour || lines.iter().all(|line| !line.contains('\x1b')),
-                        "{context}"
-                    );
+                    assert!(lines.len() + usize::from(reserved) <= surface.rows.into(), "{context}");
+                    assert!(lines.iter().all(|line| parse(line).len() <= surface.columns.into()), "{context}");
+                    assert!(surface.colour || lines.iter().all(|line| !line.contains('\x1b')), "{context}");
                     if seed % 5 == i as u64 {
                         let read = read_lines(&lines, drawing.style, dark_background);
                         assert_eq!(read.as_ref(), Ok(&text), "{context}");
@@ -362,18 +282,11 @@ fn what_fits_reads_back_within_its_budget() {
                     assert_eq!(have, (surface.columns, surface.rows));
                     assert!(needed.0 > have.0 || needed.1 > have.1, "{context}");
                     let enough = |columns, rows| {
-                        let surface = Surface {
-                            columns,
-                            rows,
-                            ..surface
-                        };
+                        let surface = Surface { columns, rows, ..surface };
                         code.fit(asked(style), surface, reserved).is_ok()
                     };
                     assert!(enough(needed.0, needed.1), "{context}");
-                    assert!(
-                        !enough(needed.0 - 1, u16::MAX) && !enough(u16::MAX, needed.1 - 1),
-                        "{context}"
-                    );
+                    assert!(!enough(needed.0 - 1, u16::MAX) && !enough(u16::MAX, needed.1 - 1), "{context}");
                 }
                 Err(Misfit::NeedsColour) => assert!(!surface.colour, "{context}"),
             }
@@ -388,13 +301,8 @@ fn each_form_has_its_place() {
     let code = Code::new(&url(100, 1)).unwrap();
     assert_eq!(code.size(), 37);
     let fit = |choice, colour, utf8, columns, rows| {
-        let surface = Surface {
-            utf8,
-            colour,
-            ..surface(columns, rows)
-        };
-        code.fit(asked(choice), surface, 3)
-            .map(|drawing| (drawing.style, drawing.quiet))
+        let surface = Surface { utf8, colour, ..surface(columns, rows) };
+        code.fit(asked(choice), surface, 3).map(|drawing| (drawing.style, drawing.quiet))
     };
     let small = |needed, have| Err(TooSmall { needed, have });
 
@@ -428,26 +336,11 @@ fn each_form_has_its_place() {
 fn without_bounds_the_best_form_is_taken() {
     let code = Code::new(&url(100, 1)).unwrap();
     let nowhere = surface(0, 0);
-    assert_eq!(
-        code.unbounded(Request::default(), nowhere),
-        Ok(drawing(Style::HalfLow, 4))
-    );
-    let ascii = Surface {
-        utf8: false,
-        ..nowhere
-    };
-    assert_eq!(
-        code.unbounded(Request::default(), ascii),
-        Ok(drawing(Style::Wide, 4))
-    );
-    let nothing = Surface {
-        colour: false,
-        ..ascii
-    };
-    assert_eq!(
-        code.unbounded(Request::default(), nothing),
-        Err(Misfit::NeedsColour)
-    );
+    assert_eq!(code.unbounded(Request::default(), nowhere), Ok(drawing(Style::HalfLow, 4)));
+    let ascii = Surface { utf8: false, ..nowhere };
+    assert_eq!(code.unbounded(Request::default(), ascii), Ok(drawing(Style::Wide, 4)));
+    let nothing = Surface { colour: false, ..ascii };
+    assert_eq!(code.unbounded(Request::default(), nothing), Err(Misfit::NeedsColour));
 }
 
 #[test]
@@ -455,47 +348,19 @@ fn inverting_swaps_colours_and_ink() {
     let text = url(81, 7);
     let code = Code::new(&text).unwrap();
     for dark_background in [true, false] {
-        let surface = Surface {
-            dark_background,
-            ..surface(200, 200)
-        };
-        for style in [
-            StyleChoice::Half,
-            StyleChoice::Wide,
-            StyleChoice::Tall,
-            StyleChoice::Mono,
-        ] {
+        let surface = Surface { dark_background, ..surface(200, 200) };
+        for style in [StyleChoice::Half, StyleChoice::Wide, StyleChoice::Tall, StyleChoice::Mono] {
             let plain = code.fit(asked(style), surface, 0).unwrap();
-            let inverted = code
-                .fit(
-                    Request {
-                        style,
-                        invert: true,
-                    },
-                    surface,
-                    0,
-                )
-                .unwrap();
-            assert_eq!(
-                inverted,
-                Drawing {
-                    swapped: !plain.swapped,
-                    ..plain
-                }
-            );
+            let inverted = code.fit(Request { style, invert: true }, surface, 0).unwrap();
+            assert_eq!(inverted, Drawing { swapped: !plain.swapped, ..plain });
             // A background guessed wrong is what inverting puts right in ink; in colour, the
             // picture itself is negative.
             let (plain, inverted) = (code.draw(plain), code.draw(inverted));
-            let negative: Vec<Vec<bool>> = halves(&inverted, dark_background)
-                .into_iter()
-                .map(|row| row.into_iter().map(|dark| !dark).collect())
-                .collect();
+            let negative: Vec<Vec<bool>> =
+                halves(&inverted, dark_background).into_iter().map(|row| row.into_iter().map(|dark| !dark).collect()).collect();
             assert_eq!(negative, halves(&plain, dark_background));
             if style == StyleChoice::Mono {
-                assert_eq!(
-                    read_lines(&inverted, Style::Mono, !dark_background),
-                    Ok(text.clone())
-                );
+                assert_eq!(read_lines(&inverted, Style::Mono, !dark_background), Ok(text.clone()));
             }
         }
     }
@@ -509,11 +374,7 @@ fn versions_are_the_smallest_and_levels_the_highest() {
         for seed in 0..2 {
             let code = Code::new(&url(length, seed * 1000 + length as u64)).unwrap();
             let (most, _) = *plain.iter().find(|(_, bytes)| length <= *bytes).unwrap();
-            assert!(
-                code.version() <= most,
-                "v{} for {length} bytes",
-                code.version()
-            );
+            assert!(code.version() <= most, "v{} for {length} bytes", code.version());
         }
     }
     let level = |length| {
@@ -524,25 +385,14 @@ fn versions_are_the_smallest_and_levels_the_highest() {
     assert_eq!(level(100), (5, EcLevel::L));
     assert_eq!(level(63), (4, EcLevel::L));
     let one = Code::new("A").unwrap();
-    assert_eq!(
-        (one.version(), one.level(), one.size()),
-        (1, EcLevel::H, 21)
-    );
+    assert_eq!((one.version(), one.level(), one.size()), (1, EcLevel::H, 21));
 }
 
 #[test]
 fn any_text_is_kept_as_it_is() {
-    for text in [
-        "https://GitHub.com/Octo/%7Ecat?a=1#x",
-        "日本語の名前",
-        "A",
-        "0123456789012345678901234567890",
-    ] {
+    for text in ["https://GitHub.com/Octo/%7Ecat?a=1#x", "日本語の名前", "A", "0123456789012345678901234567890"] {
         let code = Code::new(text).unwrap();
-        assert_eq!(
-            read_lines(&code.draw(drawing(Style::HalfLow, 4)), Style::HalfLow, true).as_deref(),
-            Ok(text)
-        );
+        assert_eq!(read_lines(&code.draw(drawing(Style::HalfLow, 4)), Style::HalfLow, true).as_deref(), Ok(text));
     }
 }
 
@@ -567,40 +417,16 @@ fn a_text_too_long_is_refused() {
 
 #[test]
 fn misfits_say_the_sizes_in_ascii() {
-    let error = Misfit::TooSmall {
-        needed: (41, 24),
-        have: (38, 20),
-    };
-    assert_eq!(
-        error.to_string(),
-        "the QR code needs 41x24 characters, the terminal has 38x20"
-    );
+    let error = Misfit::TooSmall { needed: (41, 24), have: (38, 20) };
+    assert_eq!(error.to_string(), "the QR code needs 41x24 characters, the terminal has 38x20");
 }
 
 #[test]
 fn old_terminals_get_eight_colours() {
-    for term in [
-        "linux",
-        "ansi",
-        "cygwin",
-        "vt100",
-        "vt220-w",
-        "xterm-color",
-        "sun",
-        "sun-color",
-    ] {
+    for term in ["linux", "ansi", "cygwin", "vt100", "vt220-w", "xterm-color", "sun", "sun-color"] {
         assert_eq!(Palette::for_term(term), Palette::Basic, "{term}");
     }
-    for term in [
-        "xterm",
-        "xterm-256color",
-        "screen",
-        "tmux-256color",
-        "vte-256color",
-        "vte",
-        "",
-        "foot",
-    ] {
+    for term in ["xterm", "xterm-256color", "screen", "tmux-256color", "vte-256color", "vte", "", "foot"] {
         assert_eq!(Palette::for_term(term), Palette::Indexed, "{term}");
     }
 }
@@ -625,18 +451,9 @@ fn png_reads_back() {
         let info = reader.next_frame(&mut pixels).unwrap();
         let side = usize::from(code.size() + 8) * 8;
         assert_eq!((info.width as usize, info.height as usize), (side, side));
-        assert_eq!(
-            (info.color_type, info.bit_depth),
-            (png::ColorType::Grayscale, png::BitDepth::One)
-        );
-        let picture: Vec<Vec<bool>> = pixels
-            .chunks(info.line_size)
-            .map(|row| {
-                (0..side)
-                    .map(|x| row[x / 8] >> (7 - x % 8) & 1 == 0)
-                    .collect()
-            })
-            .collect();
+        assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Grayscale, png::BitDepth::One));
+        let picture: Vec<Vec<bool>> =
+            pixels.chunks(info.line_size).map(|row| (0..side).map(|x| row[x / 8] >> (7 - x % 8) & 1 == 0).collect()).collect();
         assert_eq!(read(&picture, (8, 8)), Ok(text));
         assert!(file.len() < 6000, "{} bytes", file.len());
     }
@@ -657,11 +474,7 @@ fn svg_reads_back() {
         let (x, y) = place.split_once(' ').unwrap();
         let (length, back) = size.split_once("v1h-").unwrap();
         assert_eq!(length, back);
-        let (x, y, length): (usize, usize, usize) = (
-            x.parse().unwrap(),
-            y.parse().unwrap(),
-            length.parse().unwrap(),
-        );
+        let (x, y, length): (usize, usize, usize) = (x.parse().unwrap(), y.parse().unwrap(), length.parse().unwrap());
         picture[y][x..x + length].fill(true);
     }
     assert_eq!(read(&picture, (1, 1)), Ok(text));

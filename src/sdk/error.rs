@@ -76,7 +76,8 @@ impl SdkError {
     pub(super) fn explain_create(self) -> Self {
         let Self::Rpc { message, .. } = &self else { return self };
         let message = message.clone();
-        if let Some(reason) = message.strip_prefix("Authentication failed: ") {
+        let refused = ["Authentication failed: ", "GitHub token validation failed: "];
+        if let Some(reason) = refused.iter().find_map(|start| message.strip_prefix(start)) {
             return Self::explain_sign_in(reason.to_owned());
         }
         if message.to_ascii_lowercase().contains("model") {
@@ -128,9 +129,10 @@ impl SdkError {
     }
 }
 
-/// The number in "(401)".
+/// The first number that can be the status of a failed request: "… login (401): …", "… info: 401 …".
 fn http_status(message: &str) -> Option<u16> {
-    message.split('(').skip(1).find_map(|rest| rest.split_once(')')?.0.parse().ok())
+    let numbers = message.split(|character: char| !character.is_ascii_digit());
+    numbers.filter_map(|digits| digits.parse().ok()).find(|number| (400..600).contains(number))
 }
 
 #[cfg(test)]
@@ -162,8 +164,9 @@ mod tests {
     }
 
     #[test]
-    fn the_status_is_read_from_parentheses() {
-        assert_eq!(http_status("Failed to validate SDK token (401): GitHub returned: Bad (credentials)"), Some(401));
-        assert_eq!(http_status("no (number) here"), None);
+    fn the_status_is_found_in_the_message() {
+        assert_eq!(http_status("Failed to fetch PAT user login (401): GitHub returned: Bad credentials"), Some(401));
+        assert_eq!(http_status("Failed to fetch Copilot user info: 403 Forbidden: {}"), Some(403));
+        assert_eq!(http_status("2 things, 1000 words, no status"), None);
     }
 }

@@ -37,9 +37,9 @@ pub(crate) enum Event {
         name: String,
         what: String,
     },
+    /// A tool ended well, or how it did not: "failed", "exit code 101".
     ToolFinished {
-        name: String,
-        ok: bool,
+        trouble: Option<String>,
     },
     /// The session waits for a person.
     Waiting(Request),

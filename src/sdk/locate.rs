@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use super::SdkError;
 use crate::env;
 
+/// The first argument that makes this program a stand-in runtime.
+pub(crate) const DEMO_RUNTIME: &str = "demo-runtime";
+
 /// A program that can be started as a runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cli {
@@ -23,7 +26,7 @@ impl Cli {
     pub(crate) fn demo() -> Result<Self, SdkError> {
         let program = std::env::current_exe()
             .map_err(|source| SdkError::Io { what: "this program cannot find itself".to_owned(), source })?;
-        Ok(Self { program, prefix: vec!["demo-runtime".into()] })
+        Ok(Self { program, prefix: vec![DEMO_RUNTIME.into()] })
     }
 }
 

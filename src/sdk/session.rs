@@ -137,6 +137,14 @@ impl Session {
         self.call("session.remote.disable", json!({})).await.map(drop)
     }
 
+    /// Whether the session still exists. A client that is attached is not told when another one ends it (measured).
+    pub(crate) async fn exists(&self) -> Result<bool, SdkError> {
+        match self.call("session.name.get", json!({})).await {
+            Err(SdkError::Rpc { message, .. }) if message.contains("not found") => Ok(false),
+            answer => answer.map(|_| true),
+        }
+    }
+
     /// Sends a prompt.
     pub(crate) async fn send(&self, prompt: &str) -> Result<(), SdkError> {
         self.call("session.send", json!({ "prompt": prompt })).await.map(drop)

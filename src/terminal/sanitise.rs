@@ -7,12 +7,9 @@ pub(super) fn sanitised(text: &str) -> impl Iterator<Item = char> + '_ {
             '\t' => " ".to_owned(),
             '\0'..='\x1f' | '\x7f' => format!("\\x{:02x}", u32::from(character)),
             // C1 controls; marks, embeddings, overrides and isolates of direction; line and paragraph separators.
-            '\u{80}'..='\u{9f}'
-            | '\u{61c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => format!("\\u{{{:x}}}", u32::from(character)),
+            '\u{80}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                format!("\\u{{{:x}}}", u32::from(character))
+            }
             _ => character.to_string(),
         };
         escaped.chars().collect::<Vec<_>>()

@@ -1,1 +1,15 @@
-fn main() {}
+//! The one integration-test crate: the real binary, run as users run it, on Unix.
+#![cfg(unix)]
+
+mod conformance;
+mod demo;
+mod failures;
+mod generated;
+mod locate;
+mod real;
+mod repository;
+mod signals;
+mod support;
+mod tidy;
+mod usage;
+mod view;

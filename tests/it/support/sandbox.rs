@@ -95,7 +95,11 @@ impl Sandbox {
         for folder in ["home", "repo"] {
             fs::create_dir(root.path().join(folder)).expect("a folder in the sandbox");
         }
-        fs::write(root.path().join("gitconfig"), "[user]\nname = octocat\nemail = octocat@example.com\n[init]\ndefaultBranch = main\n").unwrap();
+        fs::write(
+            root.path().join("gitconfig"),
+            "[user]\nname = octocat\nemail = octocat@example.com\n[init]\ndefaultBranch = main\n",
+        )
+        .unwrap();
         let sandbox = Self { root, env };
         sandbox.git_init("repo", &[("origin", "https://github.com/octocat/hello-world.git")]);
         sandbox
@@ -323,12 +327,21 @@ impl Running {
 
     /// Waits for a line with `words` on stdout.
     pub fn stdout_line(&self, words: &str) -> String {
-        self.stdout.line_with(words).unwrap_or_else(|said| panic!("no {words:?} on stdout: {said}\nstderr: {}", self.stderr.text()))
+        self.stdout
+            .line_with(words)
+            .unwrap_or_else(|said| panic!("no {words:?} on stdout: {said}\nstderr: {}", self.stderr.text()))
+    }
+
+    /// Waits for a line with `words` on stdout, or the end of stdout: whether it came.
+    pub fn try_stdout_line(&self, words: &str) -> bool {
+        self.stdout.line_with(words).is_ok()
     }
 
     /// Waits for a line with `words` on stderr.
     pub fn stderr_line(&self, words: &str) -> String {
-        self.stderr.line_with(words).unwrap_or_else(|said| panic!("no {words:?} on stderr: {said}\nstdout: {}", self.stdout.text()))
+        self.stderr
+            .line_with(words)
+            .unwrap_or_else(|said| panic!("no {words:?} on stderr: {said}\nstdout: {}", self.stdout.text()))
     }
 
     /// Sends a signal by its name.

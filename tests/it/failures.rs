@@ -1,0 +1,294 @@
+//! Every failure that `start` can meet on the real Copilot CLI: its exit code, one clear message, and what to do next.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::real_cli_or_return;
+use crate::support::github::{Fault, GitHub};
+use crate::support::sandbox::{Done, Sandbox, TOKEN};
+
+struct Case {
+    name: &'static str,
+    broken: fn(&GitHub, &mut Sandbox),
+    arguments: &'static [&'static str],
+    code: i32,
+    reason: &'static str,
+    /// In the message.
+    words: &'static str,
+    /// In the hints.
+    hint: &'static str,
+}
+
+fn status(github: &GitHub, method: &str, path: &str, status: u16) {
+    github.fault(method, path, Fault::Status(status, json!({"message": "broken on purpose"})), None);
+}
+
+const USER: &str = "/copilot_internal/user";
+const SESSIONS: &str = "/agents/sessions";
+const REPO: &str = "/repos/*/*";
+
+macro_rules! case {
+    ($name:literal, $broken:expr, $code:literal, $reason:literal, $words:literal, $hint:literal) => {
+        case!($name, $broken, &[], $code, $reason, $words, $hint)
+    };
+    ($name:literal, $broken:expr, $arguments:expr, $code:literal, $reason:literal, $words:literal, $hint:literal) => {
+        Case { name: $name, broken: $broken, arguments: $arguments, code: $code, reason: $reason, words: $words, hint: $hint }
+    };
+}
+
+const CASES: &[Case] = &[
+    // Who is signed in.
+    case!(
+        "signed out",
+        |_, s| {
+            s.unset("GH_TOKEN");
+        },
+        4,
+        "signed-out",
+        "not signed in to GitHub",
+        "/login"
+    ),
+    case!("bad token", |g, _| status(g, "GET", USER, 401), 4, "bad-credentials", "(401)", "gh auth login"),
+    case!("no Copilot, 403", |g, _| status(g, "GET", USER, 403), 7, "no-copilot", "(403)", "github.com/settings/copilot"),
+    case!("no Copilot, 404", |g, _| status(g, "GET", USER, 404), 7, "no-copilot", "(404)", "another account"),
+    case!("user endpoint down", |g, _| status(g, "GET", USER, 500), 1, "service-unavailable", "(500)", "githubstatus.com"),
+    // The account's and the repository's policies.
+    case!(
+        "remote control off",
+        |g, _| g.set_user(json!({"cli_remote_control_enabled": false})),
+        7,
+        "remote-off",
+        "remote is off for this account",
+        "administrator"
+    ),
+    case!(
+        "session storage off",
+        |g, _| g.set_user(json!({"cloud_session_storage_enabled": false})),
+        7,
+        "remote-off",
+        "remote is off for this account",
+        "View and control"
+    ),
+    case!(
+        "repository policy",
+        |g, _| status(g, "POST", SESSIONS, 403),
+        7,
+        "repository-policy",
+        "not enabled for this repository",
+        "administrator"
+    ),
+    // The repository.
+    case!(
+        "repository 404",
+        |g, _| status(g, "GET", REPO, 404),
+        8,
+        "repository-not-found",
+        "octocat/hello-world",
+        "git remote -v"
+    ),
+    case!("repository 403", |g, _| status(g, "GET", REPO, 403), 8, "repository-forbidden", "SSO", "single sign-on"),
+    case!("repository 401", |g, _| status(g, "GET", REPO, 401), 4, "bad-credentials", "expired", "/login"),
+    case!(
+        "repository 500",
+        |g, _| status(g, "GET", REPO, 500),
+        1,
+        "service-unavailable",
+        "octocat/hello-world",
+        "githubstatus.com"
+    ),
+    // Mission Control.
+    case!(
+        "sessions 401",
+        |g, _| status(g, "POST", SESSIONS, 401),
+        1,
+        "service-unavailable",
+        "server not accessible",
+        "try again later"
+    ),
+    case!(
+        "sessions 404",
+        |g, _| status(g, "POST", SESSIONS, 404),
+        1,
+        "service-unavailable",
+        "server not accessible",
+        "try again later"
+    ),
+    case!(
+        "sessions 409",
+        |g, _| status(g, "POST", SESSIONS, 409),
+        1,
+        "service-unavailable",
+        "server not accessible",
+        "try again later"
+    ),
+    case!(
+        "sessions 422",
+        |g, _| status(g, "POST", SESSIONS, 422),
+        1,
+        "service-unavailable",
+        "server not accessible",
+        "try again later"
+    ),
+    case!(
+        "sessions 429",
+        |g, _| status(g, "POST", SESSIONS, 429),
+        1,
+        "service-unavailable",
+        "server not accessible",
+        "try again later"
+    ),
+    case!(
+        "sessions 500",
+        |g, _| status(g, "POST", SESSIONS, 500),
+        1,
+        "service-unavailable",
+        "server not accessible",
+        "try again later"
+    ),
+    case!(
+        "sessions {}",
+        |g, _| g.fault("POST", SESSIONS, Fault::Status(200, json!({})), None),
+        1,
+        "service-unavailable",
+        "server not accessible",
+        "try again later"
+    ),
+    case!(
+        "sessions not JSON",
+        |g, _| g.fault("POST", SESSIONS, Fault::Raw(200, "<html>".to_owned()), None),
+        1,
+        "unexpected-answer",
+        "not what GitHub sends",
+        "proxy"
+    ),
+    case!(
+        "sessions hang",
+        |g, _| g.fault("POST", SESSIONS, Fault::Hang, None),
+        1,
+        "service-unavailable",
+        "server not accessible",
+        "try again later"
+    ),
+    case!(
+        "sessions drop",
+        |g, _| g.fault("POST", SESSIONS, Fault::Drop, None),
+        1,
+        "service-unavailable",
+        "server not accessible",
+        "try again later"
+    ),
+    // No answer at all: our own deadline.
+    case!(
+        "user hangs",
+        |g, _| g.fault("GET", USER, Fault::Hang, None),
+        &["--timeout", "5s"],
+        6,
+        "deadline",
+        "not ready after 5 s",
+        "--timeout"
+    ),
+    case!(
+        "repository hangs",
+        |g, _| g.fault("GET", REPO, Fault::Hang, None),
+        &["--timeout", "15s"],
+        6,
+        "deadline",
+        "waiting for Mission Control took too long",
+        "--timeout"
+    ),
+    // What the user asked for.
+    case!("unknown model", |_, _| {}, &["--model", "no-such-model"], 2, "unknown-model", "no-such-model", "--model"),
+];
+
+fn run(case: &Case, cli: &str) -> (Done, Duration) {
+    let github = GitHub::start();
+    let mut sandbox = Sandbox::on(&github);
+    (case.broken)(&github, &mut sandbox);
+    let begun = Instant::now();
+    let done = sandbox.run(&[&["start", "--json", "--copilot", cli], case.arguments].concat());
+    let took = begun.elapsed();
+    sandbox.wait_until_empty();
+    sandbox.assert_token_unseen(&[&done.stdout, &done.stderr]);
+    (done, took)
+}
+
+fn wrong(case: &Case, cli: &str) -> Result<(), String> {
+    let (done, took) = run(case, cli);
+    let told = format!("{}: {}\n{}", case.name, done.stdout, done.stderr);
+    let check = |good: bool, what: &str| if good { Ok(()) } else { Err(format!("{what}: {told}")) };
+    check(done.code == case.code, &format!("exit code {} is not {}", done.code, case.code))?;
+    // Within its deadline, and the time that ending the runtime may take.
+    check(took < Duration::from_secs(25), &format!("took {took:?}"))?;
+    let errors: Vec<_> = done.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    check(errors.len() == 1, "not one error line")?;
+    check(errors[0].contains(case.words), "the message lacks its words")?;
+    check(done.stderr.lines().any(|line| line.starts_with("hint: ") && line.contains(case.hint)), "the hint is missing")?;
+    let lines = done.json();
+    let last = lines.last().ok_or("no JSON")?;
+    check(last["type"] == "error" && last["code"] == case.code && last["reason"] == case.reason, "the JSON is another")?;
+    check(!lines.iter().any(|line| line["type"] == "ready"), "ready was said")
+}
+
+#[test]
+fn each_has_its_code_message_and_hint() {
+    let cli = real_cli_or_return!();
+    let cli = cli.to_str().unwrap();
+    // Most of each case is waiting: several at a time.
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|worker| {
+                scope.spawn(move || {
+                    CASES.iter().skip(worker).step_by(4).filter_map(|case| wrong(case, cli).err()).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// The CLI remembers a policy across runs: it is made to look again, once.
+#[test]
+fn a_remembered_policy_is_refreshed() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = Sandbox::on(&github);
+    let start = ["start", "--copilot", cli.to_str().unwrap()];
+    github.set_user(json!({"cli_remote_control_enabled": false}));
+    sandbox.run(&start).expect_code(7);
+    github.set_user(json!({"cli_remote_control_enabled": true}));
+    let running = sandbox.spawn(&start);
+    running.stdout_line("https://github.com/");
+    running.signal("INT");
+    running.finish().expect_code(130);
+}
+
+#[test]
+fn a_refused_token_from_stdin_is_told() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    status(&github, "GET", USER, 401);
+    let mut sandbox = Sandbox::on(&github);
+    sandbox.unset("GH_TOKEN");
+    let done =
+        sandbox.spawn_with_input(&["start", "--token-stdin", "--copilot", cli.to_str().unwrap()], TOKEN).finish().expect_code(4);
+    assert!(done.stderr.contains("error: GitHub does not accept the sign-in: "), "{}", done.stderr);
+    sandbox.assert_token_unseen(&[&done.stdout, &done.stderr]);
+}
+
+/// The token expired after the CLI had remembered the account: only switching remote on shows it.
+#[test]
+fn an_expired_token_of_a_remembered_account_is_told() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = Sandbox::on(&github);
+    let start = ["start", "--copilot", cli.to_str().unwrap()];
+    let running = sandbox.spawn(&start);
+    running.stdout_line("https://github.com/");
+    running.signal("INT");
+    running.finish().expect_code(130);
+    status(&github, "*", "/*", 401);
+    let done = sandbox.run(&start).expect_code(4);
+    assert!(done.stderr.contains("error: GitHub does not accept the sign-in: "), "{}", done.stderr);
+}

@@ -1,0 +1,66 @@
+//! Files that are made from the code and committed: each test rewrites its file and fails if it changed.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::sandbox::Sandbox;
+
+fn check(file: &str, content: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if fs::read_to_string(&path).unwrap_or_default() == content {
+        return;
+    }
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, content).unwrap();
+    panic!("{file} was out of date; it is written anew: commit it");
+}
+
+#[test]
+fn completions_are_those_of_the_arguments() {
+    let sandbox = Sandbox::new();
+    for (shell, file) in [
+        ("bash", "completions/copilot-remote.bash"),
+        ("zsh", "completions/_copilot-remote"),
+        ("fish", "completions/copilot-remote.fish"),
+        ("powershell", "completions/_copilot-remote.ps1"),
+        ("elvish", "completions/copilot-remote.elv"),
+    ] {
+        let done = sandbox.run(&["completions", shell]).expect_code(0);
+        assert_eq!(done.stderr, "");
+        assert!(done.stdout.contains("--qr-style"), "{shell}");
+        assert!(!done.stdout.contains("demo-runtime"), "{shell} completes a hidden command");
+        check(file, &done.stdout);
+    }
+}
+
+#[test]
+fn man_pages_are_those_of_the_arguments() {
+    let sandbox = Sandbox::new();
+    for (arguments, file) in [
+        (&["man"][..], "man/copilot-remote.1"),
+        (&["man", "start"], "man/copilot-remote-start.1"),
+        (&["man", "completions"], "man/copilot-remote-completions.1"),
+        (&["man", "man"], "man/copilot-remote-man.1"),
+    ] {
+        let done = sandbox.run(arguments).expect_code(0);
+        for section in ["EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES"] {
+            assert!(done.stdout.contains(section), "{file} lacks {section}");
+        }
+        assert!(!done.stdout.contains("demo\\-runtime"), "{file} shows a hidden command");
+        check(file, &done.stdout);
+    }
+}
+
+/// The README's tables are the program's own.
+#[test]
+fn the_readme_has_every_exit_code() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(&["--help"]).expect_code(0).stdout;
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, codes) = help.split_once("Exit codes:\n").expect("the help lists exit codes");
+    for line in codes.lines().take_while(|line| !line.is_empty()) {
+        let (code, meaning) = line.trim().split_once(' ').unwrap();
+        let row = format!("| {code} | {} |", meaning.trim());
+        assert!(readme.contains(&row), "README.md lacks the row: {row}");
+    }
+}

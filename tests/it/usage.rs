@@ -1,0 +1,68 @@
+//! Arguments: what is wrong is said, with the value, and nothing is started.
+
+use crate::support::sandbox::{Done, Sandbox, TOKEN};
+
+fn fails(arguments: &[&str], words: &[&str]) -> Done {
+    let sandbox = Sandbox::new();
+    let done = sandbox.run(arguments).expect_code(2);
+    for word in words {
+        assert!(done.stderr.contains(word), "no {word:?} in: {}", done.stderr);
+    }
+    assert_eq!(done.stdout, "");
+    assert!(!sandbox.state().exists(), "state was written");
+    done
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    fails(&["start", "--timeout", "soon"], &["soon", "such as 90s or 2m"]);
+    fails(&["start", "--timeout", "0"], &["0", "1s to 24h"]);
+    fails(&["start", "--remote", "maybe"], &["maybe", "export"]);
+    fails(&["start", "--qr-file", "code.jpg"], &["error: --qr-file code.jpg", ".svg or .png", "hint: "]);
+    fails(&["start", "--demo", "--copilot", "/bin/true"], &["--demo", "--copilot"]);
+    fails(&["start", "--name", ""], &["--name"]);
+    fails(&["start", "-q", "-v"], &["--quiet", "--verbose"]);
+    fails(&["man", "nothing"], &["error: no man page nothing", "hint: pages: start, completions, man"]);
+    fails(&["start", "-C", "nowhere"], &["error: ", "/repo/nowhere is not a folder", "hint: -C takes"]);
+    fails(&["strat"], &["strat", "start"]);
+}
+
+#[test]
+fn stdin_is_read_once() {
+    let sandbox = Sandbox::new();
+    let done = sandbox.spawn_with_input(&["start", "--prompt", "-", "--token-stdin"], TOKEN).finish().expect_code(2);
+    assert!(done.stderr.starts_with("error: --prompt - and --token-stdin both read stdin\nhint: "), "{}", done.stderr);
+    let done = sandbox.spawn_with_input(&["start", "--demo", "--prompt", "-"], " \n").finish().expect_code(2);
+    assert!(done.stderr.starts_with("error: stdin was to have the prompt, and is empty\n"), "{}", done.stderr);
+    let done = sandbox.spawn_with_input(&["start", "--demo", "--token-stdin"], "two words").finish().expect_code(2);
+    assert!(done.stderr.contains("no token") && !done.stderr.contains("two words"), "{}", done.stderr);
+}
+
+#[test]
+fn a_usage_error_is_json_too() {
+    let done = Sandbox::new().run(&["start", "--json", "--qr-file", "x"]).expect_code(2);
+    let [error] = &done.json()[..] else { panic!("{}", done.stdout) };
+    assert_eq!((&error["type"], &error["code"], &error["reason"]), (&"error".into(), &2.into(), &"usage".into()));
+    assert!(error["message"].as_str().unwrap().starts_with("--qr-file x"), "{error}");
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let sandbox = Sandbox::new();
+    let done = sandbox.run(&["--version"]).expect_code(0);
+    assert_eq!((done.stdout.as_str(), done.stderr.as_str()), (concat!("copilot-remote ", env!("CARGO_PKG_VERSION"), "\n"), ""));
+    let done = sandbox.run(&["start", "--help"]).expect_code(0);
+    assert!(done.stdout.contains("--token-stdin") && done.stderr.is_empty());
+    assert!(!sandbox.state().exists());
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["man"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stdout(writer);
+    let output = command.output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
