@@ -72,9 +72,9 @@ fn event_lines(event: &Event) -> Vec<Line> {
             message(Tone::Strong, &format!("prompt ({from}): "), text)
         }
         Event::Said { text } => message(Tone::Plain, "agent: ", text),
-        Event::ToolStarted { name, what } if what.is_empty() => vec![Line::new(Tone::Dim, format!("runs {name}"))],
-        Event::ToolStarted { name, what } => message(Tone::Dim, &format!("runs {name}: "), what),
-        Event::ToolFinished { trouble: Some(trouble) } => vec![Line::new(Tone::Attention, format!("tool: {}", cut(trouble)))],
+        Event::ToolStarted { name, what } if what.is_empty() => vec![Line::new(Tone::Dim, format!("tool {name}"))],
+        Event::ToolStarted { name, what } => message(Tone::Dim, &format!("tool {name}: "), what),
+        Event::ToolFinished { trouble: Some(trouble) } => vec![Line::new(Tone::Attention, format!("tool ended: {}", cut(trouble)))],
         Event::Waiting(request) => waiting(request),
         Event::Answered { outcome, .. } => vec![Line::new(Tone::Good, format!("answered: {}", cut(outcome)))],
         Event::Title(title) => vec![Line::new(Tone::Dim, format!("title: {}", cut(title)))],

@@ -137,7 +137,15 @@ impl Event {
                 said => Self::Said { text: said },
             },
             "tool.execution_start" => tool(data),
-            "tool.execution_complete" => Self::ToolFinished { name: text(data, "toolName"), ok: data["success"] != false },
+            "tool.execution_complete" => {
+                // A shell that exits with another code than 0 counts as a success of the tool (measured).
+                let trouble = match data["shellExecution"]["exitCode"].as_i64() {
+                    _ if data["success"] == false => Some("failed".to_owned()),
+                    Some(code) if code != 0 => Some(format!("exit code {code}")),
+                    _ => None,
+                };
+                Self::ToolFinished { trouble }
+            }
             "permission.requested" => {
                 Self::Waiting(request(data, RequestKind::Permission, permission(&data["permissionRequest"])))
             }

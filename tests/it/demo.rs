@@ -1,1 +1,238 @@
+//! `--demo`, and what the real runtime will not do on demand: scripted on the stand-in.
 
+use serde_json::{Value, json};
+
+use crate::support::sandbox::{Done, Sandbox};
+
+fn demo(sandbox: &Sandbox, more: &[&str]) -> Done {
+    sandbox.run(&[&["start", "--demo"], more].concat())
+}
+
+/// Nothing is needed: no repository, no network, no account, no CLI.
+#[test]
+fn the_demo_shows_the_whole_thing() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("PATH", "/nowhere");
+    let plain = sandbox.path("plain");
+    std::fs::create_dir(&plain).unwrap();
+    let mut command = sandbox.command(&["start", "--demo"]);
+    command.current_dir(&plain);
+    let running = crate::support::sandbox::Running::spawn(command, None);
+    running.stdout_line("https://github.com/octocat/hello-world/tasks/");
+    running.stderr_line("demo: nothing runs and nothing is shared; the link opens no session");
+    running.stderr_line("prompt (Mission Control): Why does the login test fail?");
+    running.stderr_line("permission needed: ");
+    running.stderr_line("answered: approved");
+    running.stderr_line("idle: waits for a prompt");
+    running.signal("INT");
+    let done = running.finish().expect_code(130);
+    assert_eq!(done.stdout.lines().count(), 1);
+}
+
+#[test]
+fn every_event_has_its_words() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"speed": 1000, "timeline": [
+        {"prompt": "hello"},
+        {"tool": {"name": "bash", "arguments": {"command": "false"}, "exitCode": 3}},
+        {"plan": {"summary": "first this", "content": "then that", "answeredAfter": 1}},
+        {"event": {"type": "session.warning", "data": {"warningType": "x", "message": "take care"}}},
+        {"event": {"type": "session.error", "data": {"message": "the model is gone"}}},
+        {"event": {"type": "abort", "data": {"reason": "remote_command"}}},
+        {"event": {"type": "a.new.one", "data": {"unknown": [1, 2]}}},
+        {"message": "one\ntwo"}, "idle", "closeSession"]}));
+    let done = demo(&sandbox, &[]).expect_code(0);
+    let (_, told) = done.stderr.split_once("opens no session\n").expect("the demo says what it is");
+    let told = crate::support::sandbox::normal(told, &sandbox);
+    let expected = "HH:MM title: hello\n\
+        HH:MM prompt (Mission Control): hello\n\
+        HH:MM tool bash: false\n\
+        HH:MM tool ended: exit code 3\n\
+        HH:MM plan to approve: first this\n      \u{20}\u{20}answer it in Mission Control\n\
+        HH:MM answered: approved\n\
+        HH:MM warning: take care\n\
+        HH:MM error: the model is gone\n\
+        HH:MM the turn was broken off\n\
+        HH:MM agent: one\n      \u{20}\u{20}two\n\
+        HH:MM idle: waits for a prompt\n\
+        HH:MM session ended, not from here";
+    assert_eq!(told, expected);
+}
+
+/// Escape sequences and direction overrides from a session never reach the terminal; JSON carries them as data.
+#[test]
+fn hostile_text_is_shown_harmless() {
+    let mut sandbox = Sandbox::new();
+    let hostile = "\u{1b}]0;owned\u{7}\u{1b}[2Jred\u{202e}txt\u{9b}31m\rover";
+    sandbox.play(&json!({"speed": 1000, "timeline": [
+        {"prompt": hostile}, {"permission": {"command": hostile, "answeredAfter": 1}}, {"message": hostile},
+        {"event": {"type": "session.title_changed", "data": {"title": hostile}}},
+        {"event": {"type": "session.warning", "data": {"message": hostile}}}, "idle", "closeSession"]}));
+    let done = demo(&sandbox, &[]).expect_code(0);
+    assert!(done.stderr.contains("prompt (Mission Control): \\x1b]0;owned\\x07\\x1b[2Jred\\u{202e}txt\\u{9b}31m"), "{}", done.stderr);
+    assert!(!done.stderr.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}', '\r']), "{:?}", done.stderr);
+    let done = demo(&sandbox, &["--json"]).expect_code(0);
+    assert!(done.json().iter().any(|line| line["type"] == "prompt" && line["text"] == hostile));
+    assert!(!done.stdout.contains(['\u{1b}', '\u{7}']));
+}
+
+/// Only an https link on the expected host is ever shown.
+#[test]
+fn a_link_elsewhere_is_refused() {
+    for url in ["https://evil.example/x", "http://github.com/x", "https://github.com/\u{1b}[31m", "https://github.com@evil.example/"] {
+        let mut sandbox = Sandbox::new();
+        sandbox.play(&json!({"faults": {"session.remote.enable": [{"result": {"remoteSteerable": true, "started": true, "url": url}}]}}));
+        let done = demo(&sandbox, &["--json"]).expect_code(1);
+        assert_eq!(done.json().last().unwrap()["reason"], "untrusted-url");
+        assert!(!done.json().iter().any(|line| line["type"] == "ready"));
+        assert!(done.stderr.contains("error: the runtime gave a link that is not on https://github.com"), "{}", done.stderr);
+        assert!(!done.stderr.contains('\u{1b}'));
+    }
+}
+
+/// The link may come as an event alone.
+#[test]
+fn a_link_that_comes_as_an_event_is_taken() {
+    let mut sandbox = Sandbox::new();
+    let url = "https://github.com/octocat/hello-world/tasks/1";
+    sandbox.play(&json!({"speed": 100, "timeline": ["closeSession"], "faults": {"session.remote.enable": [{
+        "events": [{"type": "session.info", "data": {"infoType": "remote", "url": url, "message": "x"}}],
+        "result": {"remoteSteerable": true, "started": true}}]}}));
+    let running = sandbox.spawn(&["start", "--demo"]);
+    assert_eq!(running.stdout_line("https://"), url);
+    running.signal("INT");
+    running.finish().expect_code(130);
+}
+
+/// Faults of the runtime itself, each within the deadline, with nothing left running.
+#[test]
+fn runtime_faults_end_in_time_with_their_code() {
+    let cases: [(&str, Value, i32, &str); 9] = [
+        ("silent", json!({"startup": [{"silent": true}]}), 6, "not ready after 3 s: starting the stand-in runtime took too long"),
+        ("exits", json!({"startup": [{"exit": 9}]}), 5, "ended before it was ready (exit status: 9)"),
+        ("connect hangs", json!({"faults": {"connect": [{"hang": true}]}}), 6, "starting the stand-in runtime took too long"),
+        ("create hangs", json!({"faults": {"session.create": [{"hang": true}]}}), 6, "creating the session took too long"),
+        ("enable hangs", json!({"faults": {"session.remote.enable": [{"hang": true}]}}), 6, "waiting for Mission Control took too long"),
+        ("dies in create", json!({"faults": {"session.create": [{"exit": 1}]}}), 1, "the connection to the Copilot CLI broke"),
+        ("drops in enable", json!({"faults": {"session.remote.enable": [{"drop": true}]}}), 1, "the connection to the Copilot CLI broke"),
+        ("garbage", json!({"faults": {"session.create": [{"raw": "Content-Length: 9\r\n\r\n{nonsense", "drop": true}]}}), 1, "error: "),
+        ("unknown error", json!({"faults": {"session.create": [{"error": {"code": -32603, "message": "out of cheese"}}]}}), 1, "session.create failed: out of cheese"),
+    ];
+    for (name, script, code, words) in cases {
+        let mut sandbox = Sandbox::new();
+        sandbox.play(&script);
+        let begun = std::time::Instant::now();
+        let done = demo(&sandbox, &["--timeout", "3s"]);
+        assert!(done.code == code && done.stderr.contains(words), "{name}: {} {}", done.code, done.stderr);
+        assert_eq!(done.stdout, "", "{name}");
+        assert!(begun.elapsed().as_secs() < 15, "{name} took {:?}", begun.elapsed());
+        sandbox.wait_until_empty();
+    }
+}
+
+/// A runtime that does not react to anything is killed.
+#[test]
+fn a_runtime_that_ignores_everything_is_killed() {
+    let sandbox = Sandbox::new();
+    let stubborn = sandbox.script("stubborn", "trap '' TERM INT HUP; echo still here; while :; do sleep 1; done");
+    let done = sandbox.run(&["start", "--copilot", stubborn.to_str().unwrap(), "--timeout", "1s"]).expect_code(6);
+    assert!(done.stderr.contains("took too long"), "{}", done.stderr);
+    sandbox.wait_until_empty();
+}
+
+/// The runtime dies while the session is followed.
+#[test]
+fn a_runtime_that_dies_later_is_an_error() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"speed": 100, "timeline": [{"prompt": "x"}, {"exit": 7}]}));
+    let done = demo(&sandbox, &["--json"]).expect_code(1);
+    assert!(done.stderr.contains("error: the Copilot CLI ended unexpectedly (exit status: 7)\n"), "{}", done.stderr);
+    assert_eq!(done.json().last().unwrap()["reason"], "runtime-ended");
+}
+
+/// Whoever read stdout is gone: no error, and nothing is left running.
+#[test]
+fn a_closed_stdout_ends_quietly() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"timeline": [{"prompt": "x"}, "idle"]}));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = sandbox.command(&["start", "--demo", "--json"]);
+    let output = command.stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("error"), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn quiet_says_only_errors() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"speed": 1000, "timeline": [{"prompt": "x"}, "idle", "closeSession"]}));
+    let done = demo(&sandbox, &["--quiet"]).expect_code(0);
+    assert_eq!(done.stderr, "");
+    assert_eq!(done.stdout.lines().count(), 1);
+    sandbox.play(&json!({"startup": [{"exit": 9}]}));
+    let done = demo(&sandbox, &["--quiet"]).expect_code(5);
+    assert!(done.stderr.starts_with("error: "), "{}", done.stderr);
+}
+
+/// Files: pictures that decode to the link, private state, refusals that name the folder.
+#[test]
+fn the_code_is_saved_as_svg_and_png() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"speed": 100, "timeline": ["closeSession"]}));
+    let png = sandbox.path("code.png");
+    let link = demo(&sandbox, &["--qr-file", png.to_str().unwrap()]).expect_code(0).stdout;
+    let mut reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&png).unwrap())).read_info().unwrap();
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    reader.next_frame(&mut pixels).unwrap();
+    let row = width.div_ceil(8);
+    let grey = |x: usize, y: usize| if pixels[y * row + x / 8] >> (7 - x % 8) & 1 == 1 { 255 } else { 0 };
+    assert_eq!(format!("{}\n", crate::support::pty::decode_grey(width, height, grey)), link);
+
+    let svg = sandbox.path("code.SVG");
+    demo(&sandbox, &["--qr-file", svg.to_str().unwrap()]).expect_code(0);
+    assert!(std::fs::read_to_string(&svg).unwrap().starts_with("<svg "));
+
+    let nowhere = sandbox.path("no/such/code.svg");
+    let done = demo(&sandbox, &["--qr-file", nowhere.to_str().unwrap()]).expect_code(1);
+    assert!(done.stderr.contains("no/such/code.svg: cannot be written"), "{}", done.stderr);
+}
+
+#[test]
+fn state_is_private_and_links_are_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"speed": 100, "timeline": [{"exit": 7}]}));
+    demo(&sandbox, &[]).expect_code(1);
+    let state = sandbox.state();
+    for path in [state.clone(), state.join("logs")] {
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
+    }
+    let files = crate::support::sandbox::files_below(&state);
+    assert!(!files.is_empty(), "the logs of a failure are kept");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+    }
+
+    let target = sandbox.path("target");
+    std::fs::create_dir(&target).unwrap();
+    let link = sandbox.path("linked");
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    sandbox.set("COPILOT_REMOTE_STATE_DIR", link.to_str().unwrap());
+    let done = demo(&sandbox, &[]).expect_code(1);
+    assert!(done.stderr.contains("/linked cannot be used: it is a symbolic link"), "{}", done.stderr);
+    assert_eq!(target.read_dir().unwrap().count(), 0);
+}
+
+/// What the agent writes has the permissions that the user's umask gives, not ours.
+#[test]
+fn the_umask_is_left_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new();
+    let cli = sandbox.script("touching", "touch \"$HOME/touched\"; exit 1");
+    sandbox.run(&["start", "--copilot", cli.to_str().unwrap()]).expect_code(5);
+    let mode = |name: &str| sandbox.path(name).metadata().unwrap().permissions().mode() & 0o777;
+    std::fs::write(sandbox.path("home/by-the-test"), "").unwrap();
+    assert_eq!(mode("home/touched"), mode("home/by-the-test"));
+}

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::support::sandbox::{BINARY, Done, Sandbox};
+use crate::support::sandbox::{Done, Sandbox};
 
 /// Starts on the stand-in, which attaches every session to octocat/hello-world as a real CLI would in its clone; ends it when ready.
 fn start(sandbox: &Sandbox, folder: &Path, more: &[&str]) -> Done {
-    let cli = sandbox.script("stand-in", &format!("exec {BINARY} demo-runtime \"$@\""));
-    let arguments = [&["start", "-C", folder.to_str().unwrap(), "--copilot", cli.to_str().unwrap()], more].concat();
+    let cli = sandbox.stand_in_cli();
+    let arguments = [&["start", "-C", folder.to_str().unwrap(), "--copilot", &cli], more].concat();
     let running = sandbox.spawn(&arguments);
     if running.try_stdout_line("https://") {
         running.signal("INT");

@@ -1,1 +1,90 @@
+//! Signals: the first one asks, the second one hurries, and nothing is left.
 
+use serde_json::json;
+
+use crate::support::sandbox::{Running, Sandbox};
+
+fn ready(sandbox: &Sandbox) -> Running {
+    let running = sandbox.spawn(&["start", "--demo"]);
+    running.stderr_line("opens no session");
+    running
+}
+
+#[test]
+fn each_signal_has_its_exit_code() {
+    for (signal, code, words) in [("INT", 130, "Ctrl-C"), ("TERM", 143, "SIGTERM"), ("HUP", 129, "SIGHUP")] {
+        let sandbox = Sandbox::new();
+        let running = ready(&sandbox);
+        running.signal(signal);
+        let done = running.finish().expect_code(code);
+        assert!(done.stderr.lines().last().unwrap().contains(&format!("session ended by {words}")), "{}", done.stderr);
+        sandbox.wait_until_empty();
+    }
+}
+
+/// The runtime does not answer the request to end: the first signal waits for it, the second does not.
+#[test]
+fn the_second_interrupt_kills() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"faults": {"sessions.close": [{"hang": true}], "runtime.shutdown": [{"hang": true}]}}));
+    let running = ready(&sandbox);
+    running.signal("INT");
+    // Closing the session is given up for the second, ending the runtime for the third.
+    let begun = std::time::Instant::now();
+    while begun.elapsed().as_secs() < 20 && sandbox.processes().iter().any(|(pid, _)| *pid == running.pid()) {
+        running.try_signal("INT");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    running.finish().expect_code(130);
+    assert!(begun.elapsed().as_secs() < 2, "took {:?}", begun.elapsed());
+    sandbox.wait_until_empty();
+}
+
+/// Without a second signal, the ladder ends it: close, shutdown, SIGTERM.
+#[test]
+fn a_runtime_that_does_not_shut_down_is_terminated() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"faults": {"sessions.close": [{"hang": true}], "runtime.shutdown": [{"hang": true}]}}));
+    let running = ready(&sandbox);
+    running.signal("TERM");
+    running.finish().expect_code(143);
+    sandbox.wait_until_empty();
+}
+
+#[test]
+fn an_interrupt_at_any_moment_of_the_start_leaves_nothing() {
+    for step in ["starting the stand-in runtime", "signing in", "creating the session", "waiting for Mission Control"] {
+        let mut sandbox = Sandbox::new();
+        // Each step hangs in turn.
+        let method = match step {
+            "signing in" => "account.getCurrentAuth",
+            "creating the session" => "session.create",
+            "waiting for Mission Control" => "session.remote.enable",
+            _ => "connect",
+        };
+        sandbox.play(&json!({"faults": {method: [{"hang": true}]}}));
+        let running = sandbox.spawn(&["start", "--demo"]);
+        running.stderr_line(step);
+        running.signal("INT");
+        let done = running.finish().expect_code(130);
+        assert_eq!(done.stdout, "");
+        assert!(done.stderr.ends_with("error: ended by Ctrl-C\n"), "{}", done.stderr);
+        sandbox.wait_until_empty();
+        assert_eq!(std::fs::read_dir(sandbox.state().join("logs")).unwrap().count(), 0, "an interrupted start leaves no logs");
+    }
+}
+
+/// `nohup` starts a program with SIGHUP ignored, and means it.
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let sandbox = Sandbox::new();
+    let script = format!("trap '' HUP; exec {} start --demo", crate::support::sandbox::BINARY);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &script]).env_clear().envs(&sandbox.env).current_dir(sandbox.repo());
+    let running = Running::spawn(command, None);
+    running.stderr_line("opens no session");
+    running.signal("HUP");
+    running.stderr_line("prompt (Mission Control)");
+    running.signal("TERM");
+    running.finish().expect_code(143);
+}

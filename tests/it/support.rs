@@ -4,3 +4,4 @@ pub mod github;
 pub mod pty;
 pub mod rpc;
 pub mod sandbox;
+pub mod stand_in;

@@ -349,7 +349,12 @@ impl Running {
         kill(self.pid(), name);
     }
 
-    /// Closes our end of stdout: the program then writes to nobody. Only before anything is read from it.
+    /// The same, where it may be gone already.
+    pub fn try_signal(&self, name: &str) {
+        let _ = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).stderr(Stdio::null()).status();
+    }
+
+    /// Waits for the end.
     pub fn finish(mut self) -> Done {
         let until = Instant::now() + PATIENCE;
         let status = loop {
