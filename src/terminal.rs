@@ -171,31 +171,30 @@ impl Terminal {
     }
 
     fn append(&mut self, text: &str) {
-        let mut output = String::new();
-        if self.status.is_some() {
-            output.push_str(ERASE_LINE);
-        }
-        output.push_str(text);
-        output.push('\n');
-        output.push_str(&self.fitted_status());
-        write_stderr(&output);
+        let erase = if self.shows_status() { ERASE_LINE } else { "" };
+        write_stderr(&format!("{erase}{text}\n{}", self.fitted_status()));
+    }
+
+    /// In the background the last line belongs to the shell.
+    fn shows_status(&self) -> bool {
+        self.status.is_some() && self.keyboard.as_ref().is_none_or(Keyboard::is_active)
     }
 
     fn erase_status(&self) {
-        if self.status.is_some() {
+        if self.shows_status() {
             write_stderr(ERASE_LINE);
         }
     }
 
     fn draw_status(&self) {
-        if self.status.is_some() {
+        if self.shows_status() {
             write_stderr(&self.fitted_status());
         }
     }
 
     /// The status, cut to one row: a status that wraps could not be erased.
     fn fitted_status(&self) -> String {
-        let Some(status) = &self.status else { return String::new() };
+        let Some(status) = self.status.as_ref().filter(|_| self.shows_status()) else { return String::new() };
         let room = usize::from(self.size().0).saturating_sub(1);
         let mut width = 0;
         let clean = self.clean(status);

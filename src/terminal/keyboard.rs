@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyEventKind, KeyModifiers};
 use futures_util::StreamExt as _;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// Keys closer together than this were not typed by a person: a paste into a terminal without bracketed paste.
 const BURST: Duration = Duration::from_millis(25);
+
+/// How often a job in the background looks whether it is in the foreground again: `fg` of a running job is not signalled.
+const FOREGROUND_POLL: Duration = Duration::from_millis(300);
 
 /// What a keyboard reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,11 @@ impl Keyboard {
         Ok(())
     }
 
+    /// Whether keys are read: not while the job is in the background.
+    pub(super) fn is_active(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// Gives the terminal back and stops the program until it is continued.
     pub(super) fn suspend(&mut self) {
         self.keys = None;
@@ -67,7 +75,12 @@ impl Keyboard {
         let typed = async {
             match &mut self.keys {
                 Some(keys) => keys.next().await,
-                None => std::future::pending().await,
+                None => {
+                    while !jobs::in_foreground() {
+                        sleep(FOREGROUND_POLL).await;
+                    }
+                    Some(Input::Redraw)
+                }
             }
         };
         let input = tokio::select! {
@@ -82,8 +95,9 @@ impl Keyboard {
             }
             Some(input) => input,
             None => {
-                // The terminal went away.
+                // The terminal went away. A signal is to follow; if none does, this must not spin.
                 self.keys = None;
+                sleep(FOREGROUND_POLL).await;
                 Input::Redraw
             }
         }

@@ -1,1 +1,168 @@
+//! One story, told to the real Copilot CLI and to the stand-in: what we rely on must come out the same, so that the stand-in cannot
+//! drift from the truth, nor the truth from what we know of it.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::real_cli_or_return;
+use crate::support::github::{GitHub, Reply};
+use crate::support::rpc::{Rpc, RpcError, Server, spawn_server};
+use crate::support::sandbox::{BINARY, PATIENCE, Sandbox};
+
+/// The kinds of events that the program reads.
+const KINDS: [&str; 17] = [
+    "session.start", "session.info", "session.remote_steerable_changed", "session.warning", "session.error", "user.message",
+    "assistant.turn_start", "assistant.message", "tool.execution_start", "tool.execution_complete", "permission.requested",
+    "permission.completed", "user_input.requested", "user_input.completed", "abort", "session.idle", "session.shutdown",
+];
+
+/// What the agent does with the prompt.
+const COMMAND: &str = "touch made-by-the-agent";
+const SAYS: &str = "done";
+
+/// What was asked and what came back, in the parts that we rely on.
+struct Story<'a> {
+    rpc: &'a Rpc,
+    told: Vec<String>,
+    seen: usize,
+}
+
+impl Story<'_> {
+    /// Calls, and tells of the fields in `fields`; of an error, its code.
+    fn call(&mut self, method: &str, params: Value, fields: &[&str]) -> Value {
+        let answer = self.rpc.call(method, params);
+        self.told.push(match &answer {
+            Ok(result) => {
+                let fields: Vec<String> = fields.iter().map(|field| format!("{field}={}", shape(&result[*field]))).collect();
+                format!("{method} -> {}", fields.join(" "))
+            }
+            Err(RpcError { code, message, .. }) => format!("{method} -> {code} {}", message.split(':').next().unwrap_or_default()),
+        });
+        answer.unwrap_or_default()
+    }
+
+    /// Waits for an event, and tells of all that came since the last one.
+    fn until(&mut self, kind: &str) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let events = self.rpc.events();
+            if let Some(found) = events[self.seen..].iter().position(|event| event["type"] == kind) {
+                let until = self.seen + found;
+                self.told.extend(events[self.seen..=until].iter().filter(|event| KINDS.contains(&event["type"].as_str().unwrap_or_default())).map(tell));
+                self.seen = until + 1;
+                return events[until].clone();
+            }
+            let since = || events[self.seen..].iter().map(tell).collect::<Vec<_>>().join("\n");
+            assert!(Instant::now() < end, "no {kind} after:\n{}\nbut:\n{}", self.told.join("\n"), since());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Text that differs from run to run as its kind, the rest as it is.
+fn shape(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) if text.starts_with("https://github.com/octocat/hello-world/tasks/") => "LINK".to_owned(),
+        Some(text) if text.len() == 36 && text.matches('-').count() == 4 => "ID".to_owned(),
+        _ => value.to_string(),
+    }
+}
+
+/// An event in the fields that the program reads.
+fn tell(event: &Value) -> String {
+    let data = &event["data"];
+    let of = |fields: &[&str]| fields.iter().map(|field| format!(" {field}={}", shape(&data[*field]))).collect::<String>();
+    let kind = event["type"].as_str().unwrap_or_default();
+    let fields = match kind {
+        "session.start" => ["repository", "repositoryHost", "branch"].map(|field| format!(" {field}={}", shape(&data["context"][field]))).concat(),
+        "session.info" => of(&["infoType", "url"]),
+        "session.remote_steerable_changed" => of(&["remoteSteerable"]),
+        "user.message" => format!("{} from-phone={}", of(&["content"]), data["source"].is_string()),
+        "assistant.message" => of(&["content"]),
+        "tool.execution_start" => of(&["toolName"]),
+        "tool.execution_complete" => format!("{} exitCode={}", of(&["success"]), data["shellExecution"]["exitCode"]),
+        "permission.requested" => format!(
+            "{} kind={} command={}",
+            of(&["requestId"]),
+            data["permissionRequest"]["kind"],
+            data["permissionRequest"]["fullCommandText"]
+        ),
+        "permission.completed" => format!("{} result={}", of(&["requestId"]), data["result"]["kind"]),
+        _ => String::new(),
+    };
+    format!("  {kind}{fields}")
+}
+
+fn tell_all(server: &Server, folder: &Path) -> Vec<String> {
+    let rpc = Rpc::connect(("127.0.0.1", server.port)).expect("it listens");
+    let mut story = Story { rpc: &rpc, told: Vec::new(), seen: 0 };
+    story.call("session.list", json!({}), &[]);
+    story.call("connect", json!({}), &[]);
+    story.call("connect", json!({"token": "wrong"}), &[]);
+    story.call("connect", json!({"token": server.token}), &["protocolVersion", "ok", "version"]);
+    story.call("no.such.method", json!({}), &[]);
+    let auth = story.call("account.getCurrentAuth", json!({}), &[]);
+    story.told.push(format!("  login={} host={}", auth["authInfo"]["login"], auth["authInfo"]["host"]));
+
+    let create = json!({"workingDirectory": folder, "requestPermission": true, "requestUserInput": true, "requestExitPlanMode": true, "streaming": true});
+    let session = story.call("session.create", create, &["sessionId"])["sessionId"].as_str().expect("an id").to_owned();
+    let about = |more: Value| {
+        let mut params = json!({"sessionId": session});
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        params
+    };
+    story.until("session.start");
+    story.call("session.gitHubAuth.getStatus", about(json!({})), &["login", "host", "isAuthenticated"]);
+
+    let sharing = ["url", "remoteSteerable", "started"];
+    story.call("session.remote.enable", about(json!({"mode": "on"})), &sharing);
+    story.until("session.remote_steerable_changed");
+    story.call("session.remote.enable", about(json!({"mode": "on"})), &sharing);
+    story.call("session.remote.disable", about(json!({})), &[]);
+    story.until("session.remote_steerable_changed");
+    story.call("session.remote.enable", about(json!({"mode": "export"})), &sharing);
+    story.call("session.remote.disable", about(json!({})), &[]);
+    story.call("session.name.set", about(json!({"name": "a name"})), &[]);
+    story.call("session.name.get", about(json!({})), &["name"]);
+
+    story.call("session.send", about(json!({"prompt": "go"})), &["messageId"]);
+    let asked = story.until("permission.requested");
+    let answer = about(json!({"requestId": asked["data"]["requestId"], "result": {"kind": "approve-once"}}));
+    story.call("session.permissions.handlePendingPermissionRequest", answer.clone(), &["success"]);
+    story.until("permission.completed");
+    story.call("session.permissions.handlePendingPermissionRequest", answer, &["success"]);
+    story.until("session.idle");
+
+    story.call("sessions.close", about(json!({})), &[]);
+    story.call("session.name.get", about(json!({})), &[]);
+    story.call("session.remote.enable", about(json!({})), &[]);
+    story.call("sessions.close", about(json!({})), &[]);
+    let _ = rpc.call("runtime.shutdown", json!({}));
+    story.told.push(format!("closed={}", rpc.wait_closed(PATIENCE)));
+    story.told
+}
+
+#[test]
+fn the_stand_in_tells_the_story_of_the_real_cli() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    github.model([Reply::bash(COMMAND), Reply::text(SAYS)]);
+    let mut sandbox = Sandbox::on(&github);
+    let step = json!({"permission": {"command": COMMAND, "intention": "x", "seconds": 0.1}});
+    sandbox.play(&json!({"reply": [step, {"message": SAYS}, "idle"]}));
+    let env: Vec<(String, String)> = sandbox.env.clone().into_iter().collect();
+    let tell = |program: &Path, prefix: &[&str]| tell_all(&spawn_server(program, prefix, &env, &sandbox.path("home"), &sandbox.repo()), &sandbox.repo());
+    let truth = tell(&cli, &[]);
+    let told = tell(Path::new(BINARY), &["demo-runtime"]);
+
+    assert!(truth.len() > 35, "{}", truth.join("\n"));
+    let missing = String::new();
+    let different: Vec<String> = (0..truth.len().max(told.len()))
+        .map(|index| (truth.get(index).unwrap_or(&missing), told.get(index).unwrap_or(&missing)))
+        .filter(|(truth, told)| truth != told)
+        .map(|(truth, told)| format!("real:     {truth}\nstand-in: {told}"))
+        .collect();
+    assert!(different.is_empty(), "{}\n\nreal:\n{}", different.join("\n"), truth.join("\n"));
+}

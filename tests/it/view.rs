@@ -1,1 +1,292 @@
+//! The live view in a terminal: the code, the keys, and a terminal that is always given back.
 
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::pty::Pty;
+use crate::support::sandbox::Sandbox;
+
+/// A session in which nothing happens by itself.
+fn calm() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({}));
+    sandbox
+}
+
+fn start(sandbox: &Sandbox, columns: u16, rows: u16, more: &str) -> Pty {
+    Pty::start(sandbox, columns, rows, &format!("start --demo {more}"))
+}
+
+/// Presses `x` twice, as a person does.
+fn stop(mut pty: Pty) {
+    pty.send("x");
+    pty.wrote("press x again within 3 s to end the session");
+    pty.nothing_happens(Duration::from_millis(100));
+    pty.send("x");
+    pty.wrote("session ended");
+    assert_eq!(pty.finish(), 0);
+}
+
+#[test]
+fn the_code_decodes_to_the_link_in_every_form() {
+    for (columns, rows, more) in [
+        (80, 30, ""),
+        (45, 28, ""),
+        (42, 27, ""),
+        (200, 60, "--qr-style wide"),
+        (80, 30, "--color never"),
+        (80, 30, "--qr-style mono"),
+    ] {
+        let sandbox = calm();
+        let pty = start(&sandbox, columns, rows, more);
+        pty.wrote("opens no session");
+        let link = pty.qr();
+        assert!(link.starts_with("https://github.com/octocat/hello-world/tasks/"), "{link}");
+        assert!(pty.raw().contains(&format!("{link}\r\n")), "the link stands alone on its line");
+        stop(pty);
+    }
+}
+
+/// By the locale, TERM and NO_COLOR; a code that cannot be read there is not drawn.
+#[test]
+fn the_code_suits_the_terminal() {
+    let latin = |sandbox: &mut Sandbox| {
+        sandbox.set("LANG", "en_GB.ISO-8859-1");
+    };
+    let cases: [(&str, fn(&mut Sandbox), bool, &str); 5] = [
+        ("Latin-1: coloured spaces alone", latin, true, "\u{1b}[48;5;16m"),
+        ("no colour", |sandbox| { sandbox.set("NO_COLOR", "1"); }, true, "does not scan? --qr-invert, or --color=always"),
+        ("eight colours", |sandbox| { sandbox.set("TERM", "linux"); }, true, ";47m"),
+        ("dumb", |sandbox| { sandbox.set("TERM", "dumb"); }, false, "opens no session"),
+        ("CI", |sandbox| { sandbox.set("CI", "true"); }, false, "opens no session"),
+    ];
+    for (name, change, drawn, written) in cases {
+        let mut sandbox = calm();
+        change(&mut sandbox);
+        let mut pty = start(&sandbox, 120, 60, "");
+        pty.wrote("opens no session");
+        if written.starts_with('\u{1b}') || written.starts_with(';') {
+            assert!(pty.raw().contains(written), "{name}");
+        } else {
+            pty.wrote(written);
+        }
+        if drawn {
+            pty.qr();
+        } else {
+            assert!(!pty.has_qr(), "{name}");
+        }
+        if name.starts_with("Latin-1") {
+            assert!(pty.raw().is_ascii(), "{name}: {}", pty.raw());
+        }
+        if name == "no colour" {
+            assert!(!pty.raw().contains("[38;") && !pty.raw().contains("[48;") && !pty.raw().contains("[3"), "{name}");
+        }
+        if name == "dumb" {
+            assert!(!pty.raw().contains('\u{1b}'), "{name}: {:?}", pty.raw());
+        }
+        pty.send("\u{3}");
+        assert_eq!(pty.finish(), 130, "{name}");
+    }
+}
+
+#[test]
+fn a_code_that_does_not_fit_is_not_drawn_and_says_what_it_needs() {
+    for (columns, rows) in [(40, 60), (80, 12), (20, 5), (2, 2)] {
+        let sandbox = calm();
+        let mut pty = start(&sandbox, columns, rows, "");
+        pty.wrote("opens no session");
+        pty.wrote("no QR code: the QR code needs ");
+        pty.wrote("--qr-file code.svg");
+        assert!(!pty.has_qr());
+        pty.send("\u{3}");
+        assert_eq!(pty.finish(), 130, "{columns}x{rows}");
+    }
+}
+
+/// Some serial lines and containers say 0×0: taken for 80×24.
+#[test]
+fn an_unknown_size_is_taken_for_80_by_24() {
+    let sandbox = calm();
+    let mut pty = start(&sandbox, 0, 0, "");
+    pty.wrote("opens no session");
+    pty.qr();
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+}
+
+#[test]
+fn the_flags_decide_over_the_terminal() {
+    let sandbox = calm();
+    let mut pty = start(&sandbox, 80, 40, "--qr never");
+    pty.shows("? help");
+    assert!(!pty.has_qr());
+    pty.send("q");
+    pty.qr();
+    stop(pty);
+
+    // Not a terminal, and drawn all the same.
+    let running = sandbox.spawn(&["start", "--demo", "--qr", "always", "--color", "always"]);
+    running.stderr_line("opens no session");
+    running.signal("INT");
+    let done = running.finish().expect_code(130);
+    assert!(done.stderr.contains("\u{1b}[48;5;231m"), "{}", done.stderr);
+    let running = sandbox.spawn(&["start", "--demo"]);
+    running.stderr_line("opens no session");
+    running.signal("INT");
+    assert!(!running.finish().expect_code(130).stderr.contains('\u{1b}'));
+}
+
+#[test]
+fn the_link_is_shown_once_on_one_terminal_and_twice_on_two() {
+    let sandbox = calm();
+    let pty = start(&sandbox, 80, 40, "");
+    pty.shows("? help");
+    let link = pty.qr();
+    assert_eq!(pty.raw().matches(link.as_str()).count(), 1);
+    stop(pty);
+
+    let pty = start(&sandbox, 80, 40, "> ../stdout");
+    pty.shows("? help");
+    let link = pty.qr();
+    assert_eq!(pty.raw().matches(link.as_str()).count(), 1, "also where stdout is a file");
+    stop(pty);
+    assert_eq!(std::fs::read_to_string(sandbox.path("stdout")).unwrap(), format!("{link}\n"));
+}
+
+#[test]
+fn keys_do_what_the_help_says() {
+    let sandbox = calm();
+    let mut pty = start(&sandbox, 100, 45, "");
+    pty.shows("remote on | idle | r remote off, q QR, o open, c copy, ? help, xx stop");
+    let link = pty.qr();
+    pty.send("?");
+    pty.shows("c  copy the link");
+    pty.send("c");
+    pty.wrote("the link was given to the terminal's clipboard");
+    pty.wrote("\u{1b}]52;c;aHR0cHM6Ly9naXRodWIuY29t");
+    pty.send("o");
+    pty.shows("this is a demo: the link opens no session");
+    pty.send("r");
+    pty.shows("remote off: Mission Control cannot reach the session");
+    pty.shows("remote off | idle | r remote on");
+    pty.send("q");
+    pty.shows("remote is off, so there is no link; r switches it on");
+    pty.send("r");
+    pty.shows("remote on: Mission Control can steer the session");
+    pty.shows(&format!("remote on: Mission Control can steer the session\n{link}"));
+    stop(pty);
+}
+
+/// Text that was not typed at the view triggers nothing.
+#[test]
+fn pastes_and_typed_ahead_text_trigger_nothing() {
+    let sandbox = calm();
+    let mut pty = start(&sandbox, 100, 45, "");
+    // While it starts.
+    pty.send("xxr");
+    pty.shows("? help");
+    // A paste that the terminal brackets, and one that it does not.
+    pty.send("\u{1b}[200~xxrx\u{1b}[201~");
+    pty.send("xxrxrx");
+    // Keys that are more than one byte.
+    pty.send("\u{1b}Ox\u{1b}[1;5r");
+    let screen = pty.nothing_happens(Duration::from_millis(400));
+    assert!(!screen.contains("press x again") && !screen.contains("remote off:") && !screen.contains("session ended"), "{screen}");
+    assert!(screen.contains("remote on | idle"), "{screen}");
+    // A lone x that is not followed is no end.
+    pty.send("x");
+    pty.shows("press x again");
+    stop_after_confirmation_ran_out(pty);
+}
+
+fn stop_after_confirmation_ran_out(mut pty: Pty) {
+    pty.nothing_happens(Duration::from_millis(3200));
+    pty.send("x");
+    let screen = pty.nothing_happens(Duration::from_millis(300));
+    assert!(!screen.contains("session ended"), "{screen}");
+    pty.send("x");
+    pty.wrote("session ended");
+    assert_eq!(pty.finish(), 0);
+}
+
+#[test]
+fn resize_suspend_and_continue_keep_the_view() {
+    let sandbox = calm();
+    let mut pty = Pty::shell(&sandbox, 100, 45);
+    pty.shows("ready>");
+    pty.send(&format!("{} start --demo\r", crate::support::sandbox::BINARY));
+    pty.shows("? help, xx stop");
+    pty.resize(40, 45);
+    pty.wrote("remote on | idle | ? help");
+    pty.resize(100, 45);
+    pty.send("\u{1a}");
+    pty.shows("Stopped");
+    // The shell has its terminal back: echo, and lines.
+    pty.send("stty -a | grep -o '[-]*icanon'; echo back=$((40+2))\r");
+    pty.shows("back=42");
+    pty.send("bg\r");
+    pty.send("echo in-the=$((40+3))\r");
+    let screen = pty.shows("in-the=43");
+    assert!(!screen.contains("remote on | idle"), "the last line belongs to the shell: {screen}");
+    pty.send("fg\r");
+    pty.shows("remote on | idle");
+    pty.send("?");
+    pty.shows("c  copy the link");
+    pty.send("x");
+    pty.shows("press x again");
+    pty.nothing_happens(Duration::from_millis(100));
+    pty.send("x");
+    pty.shows("session ended");
+    pty.send("exit\r");
+}
+
+/// Every way out gives the terminal back: `finish` compares its mode with the one before.
+#[test]
+fn the_terminal_is_restored_on_every_way_out() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let sandbox = calm();
+        let pty = start(&sandbox, 80, 40, "");
+        pty.shows("? help");
+        let (pid, _) = sandbox.processes().into_iter().find(|(_, command)| command.contains("start --demo") && !command.contains("stty")).unwrap();
+        crate::support::sandbox::kill(pid, signal);
+        assert!(pty.finish() > 128);
+    }
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"timeline": [{"wait": 0.5}, {"exit": 3}]}));
+    let pty = start(&sandbox, 80, 40, "");
+    pty.wrote("ended unexpectedly (exit status: 3)");
+    assert_eq!(pty.finish(), 1);
+}
+
+/// Without a terminal on stdin there are no keys, and the view says nothing of them.
+#[test]
+fn without_keys_nothing_is_said_of_them() {
+    let sandbox = calm();
+    let mut pty = start(&sandbox, 80, 40, "< /dev/null");
+    let screen = pty.shows("remote on | idle");
+    assert!(!screen.contains("help"), "{screen}");
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+}
+
+/// One line at a time, and only the last one changes: 40 columns and 200 look alike.
+#[test]
+fn the_view_only_appends() {
+    for columns in [40, 80, 200] {
+        let mut sandbox = Sandbox::new();
+        sandbox.play(&json!({"speed": 20, "timeline": [
+            {"prompt": "hello"}, {"wait": 5}, {"permission": {"command": "rm -rf build", "answeredAfter": 10}}, {"message": "done"}, "idle"]}));
+        let mut pty = start(&sandbox, columns, 50, "");
+        pty.wrote("waits for an answer");
+        pty.shows("idle: waits for a prompt");
+        let screen = pty.shows("remote on | idle");
+        for line in ["prompt (Mission Control): hello", "permission needed: rm -rf build", "answered: approved", "agent: done"] {
+            assert!(screen.contains(line), "{columns}: {screen}");
+        }
+        assert!(!screen.contains("working"), "{columns}: an old status is left: {screen}");
+        assert!(!pty.raw().contains("\u{1b}[2J") && !pty.raw().contains("\u{1b}[H"), "the screen was cleared");
+        pty.send("\u{3}");
+        assert_eq!(pty.finish(), 130);
+    }
+}

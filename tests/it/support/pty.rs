@@ -23,7 +23,8 @@ struct Screen {
 pub struct Pty {
     screen: Arc<Screen>,
     keyboard: File,
-    process: PtyProcess,
+    /// Dropped last: kills what is left.
+    _process: PtyProcess,
 }
 
 fn size(columns: u16, rows: u16) -> (NonZero<u16>, NonZero<u16>) {
@@ -58,7 +59,9 @@ impl Pty {
         if let Some(prompt) = prompt {
             command.env("PS1", prompt);
         }
-        let process = PtyProcess::new(command).expect("a pty");
+        let mut process = PtyProcess::new(command).expect("a pty");
+        // Of a shell that ignores SIGTERM, dropping it would wait for ever.
+        process.set_kill_timeout(Some(500));
         let keyboard = process.get_file_handle().expect("the pty");
         let mut output = process.get_file_handle().expect("the pty");
         let (rows, columns) = size(columns, rows);
@@ -79,7 +82,7 @@ impl Pty {
                 copy.changed.notify_all();
             }
         });
-        Self { screen, keyboard, process }
+        Self { screen, keyboard, _process: process }
     }
 
     pub fn send(&mut self, keys: &str) {
@@ -106,9 +109,9 @@ impl Pty {
         self.wait(text, |screen, _| Some(screen.contents()).filter(|contents| contents.contains(text)))
     }
 
-    /// Waits until `text` was written, wherever it is by now.
+    /// Waits until `text` was written, wherever it is by now; colours do not count.
     pub fn wrote(&self, text: &str) {
-        self.wait(text, |_, raw| String::from_utf8_lossy(raw).contains(text).then_some(()));
+        self.wait(text, |_, raw| without_colours(&String::from_utf8_lossy(raw)).contains(text).then_some(()));
     }
 
     /// Waits until the screen shows a QR code, and reads it.
@@ -134,7 +137,7 @@ impl Pty {
     }
 
     /// Waits for the end: the exit code. Fails if the terminal was left in another mode.
-    pub fn finish(mut self) -> i32 {
+    pub fn finish(self) -> i32 {
         let found = self.wait("EXIT=", |_, raw| {
             let raw = String::from_utf8_lossy(raw).into_owned();
             let (before, code) = raw.rsplit_once("EXIT=")?;
@@ -142,7 +145,6 @@ impl Pty {
             Some((code, before.ends_with("MODE=SAME ")))
         });
         assert!(found.1, "the terminal's mode was not restored");
-        self.process.set_kill_timeout(Some(1000));
         found.0
     }
 
@@ -151,6 +153,21 @@ impl Pty {
         std::thread::sleep(duration);
         self.screen.parser.lock().unwrap().0.screen().contents()
     }
+}
+
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once('m') {
+            Some((numbers, rest)) if numbers.bytes().all(|byte| byte.is_ascii_digit() || byte == b';') => plain.push_str(rest),
+            _ => {
+                plain.push_str("\u{1b}[");
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
 }
 
 /// Reads the QR code off the cells' colours, on a terminal with a black background.

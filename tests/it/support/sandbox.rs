@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::github::GitHub;
 
 /// Longer than anything takes on a busy machine: a test that reaches it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The token that the tests sign in with. It must never be seen anywhere.
 pub const TOKEN: &str = "gho_5ecret0f7he7est5";
 
