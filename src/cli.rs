@@ -105,7 +105,7 @@ pub(crate) struct Start {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Runtime")]
 pub(crate) struct RuntimeArgs {
-    /// The Copilot CLI to run [env: COPILOT_CLI_PATH]
+    /// The Copilot CLI to run; also `COPILOT_CLI_PATH`
     #[arg(long, value_name = "PATH", conflicts_with = "demo")]
     pub(crate) copilot: Option<PathBuf>,
 

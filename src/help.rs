@@ -1,5 +1,7 @@
 //! What help and man pages say beyond the arguments: exit codes, environment, files, examples. One list each, used by both.
 
+use std::fmt::Write as _;
+
 use clap::CommandFactory as _;
 
 use crate::cli::Cli;
@@ -42,11 +44,11 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
 pub(crate) fn command() -> clap::Command {
     let mut after = String::from("Exit codes:\n");
     for (code, meaning) in Exit::TABLE {
-        after.push_str(&format!("  {code:<6} {meaning}\n"));
+        let _ = writeln!(after, "  {code:<6} {meaning}");
     }
     after.push_str("\nExamples:\n");
     for (what, line) in examples("copilot-remote") {
-        after.push_str(&format!("  {what}\n    {line}\n"));
+        let _ = writeln!(after, "  {what}\n    {line}");
     }
     Cli::command().after_long_help(after.trim_end().to_owned())
 }

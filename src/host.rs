@@ -234,9 +234,10 @@ impl Live {
 async fn launch(context: &mut Context<'_>, deadline: Deadline, candidates: &[Cli]) -> anyhow::Result<(Process, Runtime)> {
     let mut tried = Vec::new();
     for cli in candidates {
-        let step = match cli.prefix.is_empty() {
-            true => format!("starting the Copilot CLI ({})", cli.program.display()),
-            false => "starting the stand-in runtime".to_owned(),
+        let step = if cli.is_demo() {
+            "starting the stand-in runtime".to_owned()
+        } else {
+            format!("starting the Copilot CLI ({})", cli.program.display())
         };
         let error = match Process::spawn(cli, &paths::new_log_dir()?) {
             Ok(mut process) => match context.step(&step, deadline, process.connect()).await {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use crate::env;
 
 /// The log folders of runtimes that failed are kept this long.
-const KEEP_LOGS: Duration = Duration::from_secs(7 * 24 * 3600);
+const KEEP_LOGS: Duration = Duration::from_hours(7 * 24);
 
 /// The state folder: `COPILOT_REMOTE_STATE_DIR`, or the platform's (data folder where it has none for state).
 pub(crate) fn state_dir() -> anyhow::Result<PathBuf> {

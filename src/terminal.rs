@@ -25,9 +25,10 @@ const FALLBACK_SIZE: (u16, u16) = (80, 24);
 
 /// stdin, stdout and stderr, and what they can do.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the streams")]
 pub(crate) struct Terminal {
-    stdout_is_terminal: bool,
-    stderr_is_terminal: bool,
+    stdout_tty: bool,
+    stderr_tty: bool,
     /// Both are the same terminal: what is on one need not be said on the other.
     same: bool,
     /// TERM is unset or `dumb`: no escape sequences.
@@ -41,15 +42,15 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn new(color: When, quiet: bool) -> Self {
-        let stderr_is_terminal = io::stderr().is_terminal();
-        let stdout_is_terminal = io::stdout().is_terminal();
+        let stderr_tty = io::stderr().is_terminal();
+        let stdout_tty = io::stdout().is_terminal();
         let dumb = env::get("TERM").is_none_or(|term| term == "dumb") && !cfg!(windows);
         Self {
-            stdout_is_terminal,
-            stderr_is_terminal,
-            same: stdout_is_terminal && stderr_is_terminal && same_device(),
+            stdout_tty,
+            stderr_tty,
+            same: stdout_tty && stderr_tty && same_device(),
             dumb,
-            colour: wants_colour(color, stderr_is_terminal && !dumb),
+            colour: wants_colour(color, stderr_tty && !dumb),
             utf8: is_utf8(),
             quiet,
             status: None,
@@ -59,7 +60,7 @@ impl Terminal {
 
     /// Whether a person watches stderr on a terminal that understands escape sequences.
     pub(crate) fn is_interactive(&self) -> bool {
-        self.stderr_is_terminal && !self.dumb && !self.quiet
+        self.stderr_tty && !self.dumb && !self.quiet
     }
 
     /// Whether what goes to stdout is also seen by who reads stderr.
@@ -69,7 +70,7 @@ impl Terminal {
 
     /// Writes one line of data to stdout. The error matters: whoever reads it may be gone.
     pub(crate) fn data(&mut self, text: &str) -> io::Result<()> {
-        if self.stdout_is_terminal {
+        if self.stdout_tty {
             self.erase_status();
         }
         let mut stdout = io::stdout().lock();
@@ -105,7 +106,7 @@ impl Terminal {
 
     /// Columns and rows of the terminal behind stderr.
     pub(crate) fn size(&self) -> (u16, u16) {
-        let size = if self.stderr_is_terminal { stderr_size() } else { None };
+        let size = if self.stderr_tty { stderr_size() } else { None };
         size.filter(|(columns, rows)| *columns > 0 && *rows > 0).unwrap_or(FALLBACK_SIZE)
     }
 
@@ -119,16 +120,17 @@ impl Terminal {
         let surface = qr::Surface {
             columns,
             rows,
-            utf8: self.utf8 || !self.stderr_is_terminal,
+            utf8: self.utf8 || !self.stderr_tty,
             colour: self.colour,
             palette: qr::Palette::for_term(&env::get("TERM").unwrap_or_default()),
             // Asking the terminal is not reliable (tmux and urxvt never answer, screen answers late); only urxvt sets the variable.
             dark_background: env::get("COLORFGBG").is_none_or(|value| !matches!(value.rsplit(';').next(), Some("7" | "15"))),
         };
-        Some((surface, self.stderr_is_terminal))
+        Some((surface, self.stderr_tty))
     }
 
     /// Asks the terminal to put `text` into the clipboard (OSC 52); it does not say whether it did.
+    #[expect(clippy::unused_self, reason = "only who has the terminal may write to it")]
     pub(crate) fn copy(&mut self, text: &str) {
         use crossterm::Command as _;
         let mut sequence = String::new();

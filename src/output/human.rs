@@ -32,7 +32,7 @@ fn ready(facts: &Facts) -> Vec<Line> {
     lines.push(Line::new(Tone::Strong, format!("session: {} ({place})", facts.name.as_deref().unwrap_or(&facts.session_id))));
     match facts.remote {
         _ if facts.demo => {
-            lines.push(Line::new(Tone::Attention, "demo: nothing runs and nothing is shared; the link opens no session"))
+            lines.push(Line::new(Tone::Attention, "demo: nothing runs and nothing is shared; the link opens no session"));
         }
         Remote::On | Remote::Export => lines.push(Line::new(
             Tone::Plain,
@@ -74,7 +74,9 @@ fn event_lines(event: &Event) -> Vec<Line> {
         Event::Said { text } => message(Tone::Plain, "agent: ", text),
         Event::ToolStarted { name, what } if what.is_empty() => vec![Line::new(Tone::Dim, format!("tool {name}"))],
         Event::ToolStarted { name, what } => message(Tone::Dim, &format!("tool {name}: "), what),
-        Event::ToolFinished { trouble: Some(trouble) } => vec![Line::new(Tone::Attention, format!("tool ended: {}", cut(trouble)))],
+        Event::ToolFinished { trouble: Some(trouble) } => {
+            vec![Line::new(Tone::Attention, format!("tool ended: {}", cut(trouble)))]
+        }
         Event::Waiting(request) => waiting(request),
         Event::Answered { outcome, .. } => vec![Line::new(Tone::Good, format!("answered: {}", cut(outcome)))],
         Event::Title(title) => vec![Line::new(Tone::Dim, format!("title: {}", cut(title)))],

@@ -13,12 +13,12 @@ struct Envelope<'a> {
     /// RFC 3339, UTC.
     time: String,
     #[serde(flatten)]
-    message: Message<'a>,
+    payload: Payload<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum Message<'a> {
+enum Payload<'a> {
     SignedIn {
         login: &'a str,
         host: &'a str,
@@ -93,12 +93,12 @@ enum Message<'a> {
 /// The line of `update`; None: it is for people only.
 pub(crate) fn line(update: &Update<'_>) -> Option<String> {
     let message = match update {
-        Update::SignedIn(login) => Message::SignedIn { login: &login.login, host: &login.host },
-        Update::Caution(message) => Message::Warning { message },
+        Update::SignedIn(login) => Payload::SignedIn { login: &login.login, host: &login.host },
+        Update::Caution(message) => Payload::Warning { message },
         Update::Ready(facts) => ready(facts),
-        Update::Remote { remote, url } => Message::Remote { remote: remote.word(), url: *url },
+        Update::Remote { remote, url } => Payload::Remote { remote: remote.word(), url: *url },
         Update::Event(event) => event_message(event)?,
-        Update::Ended(ending) => Message::Ended {
+        Update::Ended(ending) => Payload::Ended {
             reason: match ending {
                 Ending::Stopped => "stopped",
                 Ending::Signal(_) => "signal",
@@ -112,16 +112,16 @@ pub(crate) fn line(update: &Update<'_>) -> Option<String> {
 
 /// The last line of a command that failed.
 pub(crate) fn error_line(report: &Report) -> String {
-    render(Message::Error { code: report.exit.code(), reason: report.reason, message: &report.message, hints: &report.hints })
+    render(Payload::Error { code: report.exit.code(), reason: report.reason, message: &report.message, hints: &report.hints })
 }
 
-fn render(message: Message<'_>) -> String {
-    let envelope = Envelope { schema_version: 1, time: jiff::Timestamp::now().to_string(), message };
+fn render(payload: Payload<'_>) -> String {
+    let envelope = Envelope { schema_version: 1, time: jiff::Timestamp::now().to_string(), payload };
     serde_json::to_string(&envelope).expect("strings and numbers always serialise")
 }
 
-fn ready(facts: &Facts) -> Message<'_> {
-    Message::Ready {
+fn ready(facts: &Facts) -> Payload<'_> {
+    Payload::Ready {
         session_id: &facts.session_id,
         name: facts.name.as_deref(),
         url: facts.url.as_deref(),
@@ -138,20 +138,20 @@ fn ready(facts: &Facts) -> Message<'_> {
     }
 }
 
-fn event_message(event: &Event) -> Option<Message<'_>> {
+fn event_message(event: &Event) -> Option<Payload<'_>> {
     Some(match event {
-        Event::Warning(warning) => Message::Warning { message: &warning.message },
-        Event::Failed { message } => Message::TurnFailed { message },
-        Event::Prompt { text, origin } => Message::Prompt {
+        Event::Warning(warning) => Payload::Warning { message: &warning.message },
+        Event::Failed { message } => Payload::TurnFailed { message },
+        Event::Prompt { text, origin } => Payload::Prompt {
             text,
             from: match origin {
                 Origin::Here => "here",
                 Origin::MissionControl => "missionControl",
             },
         },
-        Event::Said { text } => Message::Message { text },
-        Event::ToolStarted { name, what } => Message::Tool { name, what },
-        Event::Waiting(request) => Message::Input {
+        Event::Said { text } => Payload::Message { text },
+        Event::ToolStarted { name, what } => Payload::Tool { name, what },
+        Event::Waiting(request) => Payload::Input {
             id: &request.id,
             kind: match request.kind {
                 RequestKind::Permission => "permission",
@@ -162,11 +162,11 @@ fn event_message(event: &Event) -> Option<Message<'_>> {
             what: &request.what,
             choices: &request.choices,
         },
-        Event::Answered { id, outcome } => Message::Answered { id, outcome },
-        Event::Title(title) => Message::Title { title },
-        Event::Aborted { reason } => Message::TurnAborted { reason },
-        Event::Idle => Message::Idle,
-        Event::Missed(count) => Message::Missed { count: *count },
+        Event::Answered { id, outcome } => Payload::Answered { id, outcome },
+        Event::Title(title) => Payload::Title { title },
+        Event::Aborted { reason } => Payload::TurnAborted { reason },
+        Event::Idle => Payload::Idle,
+        Event::Missed(count) => Payload::Missed { count: *count },
         // Told as `remote` and `ended`, or of no use to a program.
         Event::Started(_)
         | Event::Link { .. }

@@ -34,7 +34,6 @@ impl Code {
     }
 
     /// The code as a PNG file: greyscale of one bit, 8 px a module.
-    #[expect(clippy::missing_panics_doc, reason = "writing to memory cannot fail")]
     pub(crate) fn to_png(&self) -> Vec<u8> {
         let quiet = QUIET[0];
         let side = self.size() + 2 * quiet;

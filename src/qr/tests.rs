@@ -254,17 +254,17 @@ fn every_form_reads_back_over_the_lengths() {
 fn what_fits_reads_back_within_its_budget() {
     let styles = [StyleChoice::Auto, StyleChoice::Half, StyleChoice::Wide, StyleChoice::Tall, StyleChoice::Mono];
     for seed in 0..100 {
-        let pick = |n: u64, below: usize| random(seed * 8 + n) as usize % below;
-        let text = url(63 + pick(0, 140), seed);
+        let pick = |n: u64, below: u16| u16::try_from(random(seed * 8 + n) % u64::from(below)).unwrap();
+        let text = url(63 + usize::from(pick(0, 140)), seed);
         let code = Code::new(&text).unwrap();
         let dark_background = pick(1, 2) == 0;
         let surface = Surface {
             colour: pick(2, 4) != 0,
             utf8: pick(3, 3) != 0,
             dark_background,
-            ..surface(30 + pick(4, 120) as u16, 15 + pick(5, 80) as u16)
+            ..surface(30 + pick(4, 120), 15 + pick(5, 80))
         };
-        let reserved = (text.len() as u16).div_ceil(surface.columns) + 1;
+        let reserved = u16::try_from(text.len()).unwrap().div_ceil(surface.columns) + 1;
         for (i, style) in styles.into_iter().enumerate() {
             let context = format!("{style:?} of {} bytes on {surface:?}", text.len());
             match code.fit(asked(style), surface, reserved) {

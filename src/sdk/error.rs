@@ -91,9 +91,8 @@ impl SdkError {
         match http_status(&reason) {
             _ if reason.is_empty() => Self::SignedOut,
             Some(403 | 404) => Self::NoCopilot { message: reason },
-            Some(401) => Self::BadCredentials { message: reason },
+            Some(401) | None => Self::BadCredentials { message: reason },
             Some(_) => Self::ServiceUnavailable { message: reason },
-            None => Self::BadCredentials { message: reason },
         }
     }
 

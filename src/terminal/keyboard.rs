@@ -73,15 +73,13 @@ impl Keyboard {
 
     pub(super) async fn next(&mut self) -> Input {
         let typed = async {
-            match &mut self.keys {
-                Some(keys) => keys.next().await,
-                None => {
-                    while !jobs::in_foreground() {
-                        sleep(FOREGROUND_POLL).await;
-                    }
-                    Some(Input::Redraw)
-                }
+            if let Some(keys) = &mut self.keys {
+                return keys.next().await;
             }
+            while !jobs::in_foreground() {
+                sleep(FOREGROUND_POLL).await;
+            }
+            Some(Input::Redraw)
         };
         let input = tokio::select! {
             input = typed => input,

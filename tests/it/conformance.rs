@@ -2,7 +2,6 @@
 //! drift from the truth, nor the truth from what we know of it.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -13,9 +12,23 @@ use crate::support::sandbox::{BINARY, PATIENCE, Sandbox};
 
 /// The kinds of events that the program reads.
 const KINDS: [&str; 17] = [
-    "session.start", "session.info", "session.remote_steerable_changed", "session.warning", "session.error", "user.message",
-    "assistant.turn_start", "assistant.message", "tool.execution_start", "tool.execution_complete", "permission.requested",
-    "permission.completed", "user_input.requested", "user_input.completed", "abort", "session.idle", "session.shutdown",
+    "session.start",
+    "session.info",
+    "session.remote_steerable_changed",
+    "session.warning",
+    "session.error",
+    "user.message",
+    "assistant.turn_start",
+    "assistant.message",
+    "tool.execution_start",
+    "tool.execution_complete",
+    "permission.requested",
+    "permission.completed",
+    "user_input.requested",
+    "user_input.completed",
+    "abort",
+    "session.idle",
+    "session.shutdown",
 ];
 
 /// What the agent does with the prompt.
@@ -38,26 +51,23 @@ impl Story<'_> {
                 let fields: Vec<String> = fields.iter().map(|field| format!("{field}={}", shape(&result[*field]))).collect();
                 format!("{method} -> {}", fields.join(" "))
             }
-            Err(RpcError { code, message, .. }) => format!("{method} -> {code} {}", message.split(':').next().unwrap_or_default()),
+            Err(RpcError { code, message, .. }) => {
+                format!("{method} -> {code} {}", message.split(':').next().unwrap_or_default())
+            }
         });
         answer.unwrap_or_default()
     }
 
     /// Waits for an event, and tells of all that came since the last one.
     fn until(&mut self, kind: &str) -> Value {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let events = self.rpc.events();
-            if let Some(found) = events[self.seen..].iter().position(|event| event["type"] == kind) {
-                let until = self.seen + found;
-                self.told.extend(events[self.seen..=until].iter().filter(|event| KINDS.contains(&event["type"].as_str().unwrap_or_default())).map(tell));
-                self.seen = until + 1;
-                return events[until].clone();
-            }
-            let since = || events[self.seen..].iter().map(tell).collect::<Vec<_>>().join("\n");
-            assert!(Instant::now() < end, "no {kind} after:\n{}\nbut:\n{}", self.told.join("\n"), since());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let Some(events) = self.rpc.events_until(self.seen, kind, PATIENCE) else {
+            let since: Vec<String> = self.rpc.events()[self.seen..].iter().map(tell).collect();
+            panic!("no {kind} after:\n{}\nbut:\n{}", self.told.join("\n"), since.join("\n"));
+        };
+        self.seen += events.len();
+        let read = |event: &&Value| KINDS.contains(&event["type"].as_str().unwrap_or_default());
+        self.told.extend(events.iter().filter(read).map(tell));
+        events.into_iter().next_back().expect("the last one is of this kind")
     }
 }
 
@@ -73,10 +83,13 @@ fn shape(value: &Value) -> String {
 /// An event in the fields that the program reads.
 fn tell(event: &Value) -> String {
     let data = &event["data"];
-    let of = |fields: &[&str]| fields.iter().map(|field| format!(" {field}={}", shape(&data[*field]))).collect::<String>();
+    let of =
+        |fields: &[&str]| fields.iter().map(|field| format!(" {field}={}", shape(&data[*field]))).collect::<Vec<_>>().concat();
     let kind = event["type"].as_str().unwrap_or_default();
     let fields = match kind {
-        "session.start" => ["repository", "repositoryHost", "branch"].map(|field| format!(" {field}={}", shape(&data["context"][field]))).concat(),
+        "session.start" => ["repository", "repositoryHost", "branch"]
+            .map(|field| format!(" {field}={}", shape(&data["context"][field])))
+            .concat(),
         "session.info" => of(&["infoType", "url"]),
         "session.remote_steerable_changed" => of(&["remoteSteerable"]),
         "user.message" => format!("{} from-phone={}", of(&["content"]), data["source"].is_string()),
@@ -153,7 +166,9 @@ fn the_stand_in_tells_the_story_of_the_real_cli() {
     let step = json!({"permission": {"command": COMMAND, "intention": "x", "seconds": 0.1}});
     sandbox.play(&json!({"reply": [step, {"message": SAYS}, "idle"]}));
     let env: Vec<(String, String)> = sandbox.env.clone().into_iter().collect();
-    let tell = |program: &Path, prefix: &[&str]| tell_all(&spawn_server(program, prefix, &env, &sandbox.path("home"), &sandbox.repo()), &sandbox.repo());
+    let tell = |program: &Path, prefix: &[&str]| {
+        tell_all(&spawn_server(program, prefix, &env, &sandbox.path("home"), &sandbox.repo()), &sandbox.repo())
+    };
     let truth = tell(&cli, &[]);
     let told = tell(Path::new(BINARY), &["demo-runtime"]);
 

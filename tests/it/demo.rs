@@ -69,7 +69,11 @@ fn hostile_text_is_shown_harmless() {
         {"event": {"type": "session.title_changed", "data": {"title": hostile}}},
         {"event": {"type": "session.warning", "data": {"message": hostile}}}, "idle", "closeSession"]}));
     let done = demo(&sandbox, &[]).expect_code(0);
-    assert!(done.stderr.contains("prompt (Mission Control): \\x1b]0;owned\\x07\\x1b[2Jred\\u{202e}txt\\u{9b}31m"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("prompt (Mission Control): \\x1b]0;owned\\x07\\x1b[2Jred\\u{202e}txt\\u{9b}31m"),
+        "{}",
+        done.stderr
+    );
     assert!(!done.stderr.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}', '\r']), "{:?}", done.stderr);
     let done = demo(&sandbox, &["--json"]).expect_code(0);
     assert!(done.json().iter().any(|line| line["type"] == "prompt" && line["text"] == hostile));
@@ -79,9 +83,13 @@ fn hostile_text_is_shown_harmless() {
 /// Only an https link on the expected host is ever shown.
 #[test]
 fn a_link_elsewhere_is_refused() {
-    for url in ["https://evil.example/x", "http://github.com/x", "https://github.com/\u{1b}[31m", "https://github.com@evil.example/"] {
+    for url in
+        ["https://evil.example/x", "http://github.com/x", "https://github.com/\u{1b}[31m", "https://github.com@evil.example/"]
+    {
         let mut sandbox = Sandbox::new();
-        sandbox.play(&json!({"faults": {"session.remote.enable": [{"result": {"remoteSteerable": true, "started": true, "url": url}}]}}));
+        sandbox.play(
+            &json!({"faults": {"session.remote.enable": [{"result": {"remoteSteerable": true, "started": true, "url": url}}]}}),
+        );
         let done = demo(&sandbox, &["--json"]).expect_code(1);
         assert_eq!(done.json().last().unwrap()["reason"], "untrusted-url");
         assert!(!done.json().iter().any(|line| line["type"] == "ready"));
@@ -112,11 +120,31 @@ fn runtime_faults_end_in_time_with_their_code() {
         ("exits", json!({"startup": [{"exit": 9}]}), 5, "ended before it was ready (exit status: 9)"),
         ("connect hangs", json!({"faults": {"connect": [{"hang": true}]}}), 6, "starting the stand-in runtime took too long"),
         ("create hangs", json!({"faults": {"session.create": [{"hang": true}]}}), 6, "creating the session took too long"),
-        ("enable hangs", json!({"faults": {"session.remote.enable": [{"hang": true}]}}), 6, "waiting for Mission Control took too long"),
+        (
+            "enable hangs",
+            json!({"faults": {"session.remote.enable": [{"hang": true}]}}),
+            6,
+            "waiting for Mission Control took too long",
+        ),
         ("dies in create", json!({"faults": {"session.create": [{"exit": 1}]}}), 1, "the connection to the Copilot CLI broke"),
-        ("drops in enable", json!({"faults": {"session.remote.enable": [{"drop": true}]}}), 1, "the connection to the Copilot CLI broke"),
-        ("garbage", json!({"faults": {"session.create": [{"raw": "Content-Length: 9\r\n\r\n{nonsense", "drop": true}]}}), 1, "error: "),
-        ("unknown error", json!({"faults": {"session.create": [{"error": {"code": -32603, "message": "out of cheese"}}]}}), 1, "session.create failed: out of cheese"),
+        (
+            "drops in enable",
+            json!({"faults": {"session.remote.enable": [{"drop": true}]}}),
+            1,
+            "the connection to the Copilot CLI broke",
+        ),
+        (
+            "garbage",
+            json!({"faults": {"session.create": [{"raw": "Content-Length: 9\r\n\r\n{nonsense", "drop": true}]}}),
+            1,
+            "error: ",
+        ),
+        (
+            "unknown error",
+            json!({"faults": {"session.create": [{"error": {"code": -32603, "message": "out of cheese"}}]}}),
+            1,
+            "session.create failed: out of cheese",
+        ),
     ];
     for (name, script, code, words) in cases {
         let mut sandbox = Sandbox::new();

@@ -1,5 +1,6 @@
 //! The one integration-test crate: the real binary, run as users run it, on Unix.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, unreachable_pub, reason = "a test fails by panicking, and exports nothing")]
 
 mod conformance;
 mod demo;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::real_cli_or_return;
-use crate::support::github::{GitHub, Reply};
+use crate::support::github::{Fault, GitHub, Reply};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{PATIENCE, Running, Sandbox, TOKEN, kill};
 
@@ -103,8 +103,9 @@ fn mission_control_steers() {
     let asked = github.wait_event("permission.requested", PATIENCE);
     let call = &asked["data"]["permissionRequest"]["toolCallId"];
     assert!(!sandbox.repo().join("made-from-the-phone").exists(), "it ran unasked");
-    github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
+    let answer = github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
     running.stderr_line("answered: approved");
+    github.wait_completed(&answer, PATIENCE);
     running.stderr_line("question: Which colour?");
     let question = github.wait_event("user_input.requested", PATIENCE);
     github.queue("ask_user_response", json!({"promptId": question["data"]["requestId"], "answer": "red"}));
@@ -261,11 +262,29 @@ fn what_the_cli_does_not_attach_is_told_before_sharing() {
     assert!(after.contains("waiting for Mission Control"), "{}", done.stderr);
 }
 
+/// A GitHub that is slow, and for a moment away: the session comes, and its prompts too.
+#[test]
+fn a_slow_and_flaky_github_is_waited_for() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = Sandbox::on(&github);
+    github.fault("*", "*", Fault::Delay(Duration::from_millis(700)), None);
+    let running = start(&sandbox, &cli, &[]);
+    running.stdout_line("https://");
+    github.heal();
+    github.fault("GET", "/agents/sessions/*/commands", Fault::Status(500, json!({})), Some(2));
+    github.queue("user_message", "still there?");
+    running.stderr_line("prompt (Mission Control): still there?");
+    running.signal("INT");
+    running.finish().expect_code(130);
+    github.wait_event("session.shutdown", PATIENCE);
+}
+
 #[test]
 fn the_first_interrupt_while_starting_undoes_everything() {
     let cli = real_cli_or_return!();
     let github = GitHub::start();
-    github.fault("GET", "/repos/*/*", crate::support::github::Fault::Hang, None);
+    github.fault("GET", "/repos/*/*", Fault::Hang, None);
     let sandbox = Sandbox::on(&github);
     let running = start(&sandbox, &cli, &[]);
     running.stderr_line("waiting for Mission Control");

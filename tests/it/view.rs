@@ -48,18 +48,48 @@ fn the_code_decodes_to_the_link_in_every_form() {
     }
 }
 
-/// By the locale, TERM and NO_COLOR; a code that cannot be read there is not drawn.
+/// By the locale, `TERM` and `NO_COLOR`; a code that cannot be read there is not drawn.
 #[test]
 fn the_code_suits_the_terminal() {
     let latin = |sandbox: &mut Sandbox| {
         sandbox.set("LANG", "en_GB.ISO-8859-1");
     };
-    let cases: [(&str, fn(&mut Sandbox), bool, &str); 5] = [
+    /// What it is, how the environment differs, whether a code is drawn, what is written.
+    type Case = (&'static str, fn(&mut Sandbox), bool, &'static str);
+    let cases: [Case; 5] = [
         ("Latin-1: coloured spaces alone", latin, true, "\u{1b}[48;5;16m"),
-        ("no colour", |sandbox| { sandbox.set("NO_COLOR", "1"); }, true, "does not scan? --qr-invert, or --color=always"),
-        ("eight colours", |sandbox| { sandbox.set("TERM", "linux"); }, true, ";47m"),
-        ("dumb", |sandbox| { sandbox.set("TERM", "dumb"); }, false, "opens no session"),
-        ("CI", |sandbox| { sandbox.set("CI", "true"); }, false, "opens no session"),
+        (
+            "no colour",
+            |sandbox| {
+                sandbox.set("NO_COLOR", "1");
+            },
+            true,
+            "does not scan? --qr-invert, or --color=always",
+        ),
+        (
+            "eight colours",
+            |sandbox| {
+                sandbox.set("TERM", "linux");
+            },
+            true,
+            ";47m",
+        ),
+        (
+            "dumb",
+            |sandbox| {
+                sandbox.set("TERM", "dumb");
+            },
+            false,
+            "opens no session",
+        ),
+        (
+            "CI",
+            |sandbox| {
+                sandbox.set("CI", "true");
+            },
+            false,
+            "opens no session",
+        ),
     ];
     for (name, change, drawn, written) in cases {
         let mut sandbox = calm();
@@ -192,7 +222,10 @@ fn pastes_and_typed_ahead_text_trigger_nothing() {
     // Keys that are more than one byte.
     pty.send("\u{1b}Ox\u{1b}[1;5r");
     let screen = pty.nothing_happens(Duration::from_millis(400));
-    assert!(!screen.contains("press x again") && !screen.contains("remote off:") && !screen.contains("session ended"), "{screen}");
+    assert!(
+        !screen.contains("press x again") && !screen.contains("remote off:") && !screen.contains("session ended"),
+        "{screen}"
+    );
     assert!(screen.contains("remote on | idle"), "{screen}");
     // A lone x that is not followed is no end.
     pty.send("x");
@@ -248,7 +281,11 @@ fn the_terminal_is_restored_on_every_way_out() {
         let sandbox = calm();
         let pty = start(&sandbox, 80, 40, "");
         pty.shows("? help");
-        let (pid, _) = sandbox.processes().into_iter().find(|(_, command)| command.contains("start --demo") && !command.contains("stty")).unwrap();
+        let (pid, _) = sandbox
+            .processes()
+            .into_iter()
+            .find(|(_, command)| command.contains("start --demo") && !command.contains("stty"))
+            .unwrap();
         crate::support::sandbox::kill(pid, signal);
         assert!(pty.finish() > 128);
     }

@@ -168,18 +168,6 @@ impl GitHub {
         self.wait(what, deadline, |state| state.requests.iter().find(|request| predicate(request)).cloned())
     }
 
-    /// Every event that Mission Control has accepted, in the order of arrival.
-    pub fn events(&self) -> Vec<Value> {
-        self.shared.lock().events.iter().map(|(_, event)| event.clone()).collect()
-    }
-
-    /// The events of one session, by the id that the runtime gave it.
-    pub fn events_of(&self, session: &str) -> Vec<Value> {
-        let control = control_id(session);
-        let state = self.shared.lock();
-        state.events.iter().filter(|(id, _)| *id == control).map(|(_, event)| event.clone()).collect()
-    }
-
     /// The next event of this type: each call goes on after the one that the last call returned.
     pub fn wait_event(&self, kind: &str, deadline: Duration) -> Value {
         self.wait(&format!("event {kind}"), deadline, |state| {
@@ -202,11 +190,6 @@ impl GitHub {
     /// `content` is the prompt of a `user_message`; for the other types it is JSON, written as text on the wire.
     pub fn queue(&self, kind: &str, content: impl Into<Value>) -> String {
         self.enqueue(None, kind, content.into())
-    }
-
-    /// The same for one session, by the id that the runtime gave it.
-    pub fn queue_for(&self, session: &str, kind: &str, content: impl Into<Value>) -> String {
-        self.enqueue(Some(control_id(session)), kind, content.into())
     }
 
     fn enqueue(&self, control: Option<String>, kind: &str, content: Value) -> String {
@@ -248,11 +231,6 @@ impl GitHub {
                 state.user.insert(key, value);
             }
         }
-    }
-
-    /// Adds an event to what the worker of a cloud task has reported. It begins with `session.start`.
-    pub fn cloud_event(&self, task: &str, kind: &str, data: Value) {
-        self.shared.lock().cloud_event(task, kind, data);
     }
 
     /// Breaks what matches `method` (or `*`) and `path`, where `*` stands for anything: `times` times, or until [`Self::heal`].

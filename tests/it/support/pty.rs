@@ -184,8 +184,8 @@ fn decode(screen: &vt100::Screen) -> Option<String> {
         let Some(cell) = screen.cell(u16::try_from(half / 2).ok()?, u16::try_from(column).ok()?) else { return Some(false) };
         let ink = match cell.contents() {
             "█" => true,
-            "▀" => half % 2 == 0,
-            "▄" => half % 2 == 1,
+            "▀" => half.is_multiple_of(2),
+            "▄" => !half.is_multiple_of(2),
             _ => false,
         };
         Some(if ink { light(cell.fgcolor(), true) } else { light(cell.bgcolor(), false) })

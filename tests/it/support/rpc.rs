@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -78,14 +78,11 @@ impl Shared {
 struct Inbox {
     answers: HashMap<u64, Result<Value, RpcError>>,
     events: Vec<Value>,
-    /// For each type of event, where the next wait goes on.
-    taken: HashMap<String, usize>,
-    requests: Vec<Value>,
     closed: bool,
 }
 
 impl Rpc {
-    /// Opens the connection, without the handshake: for that call `connect`, or use [`Server::connect`].
+    /// Opens the connection, without the handshake: for that call `connect`.
     pub fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
@@ -117,40 +114,21 @@ impl Rpc {
         .unwrap_or_else(|| Err(failed(RpcError::NO_ANSWER, format!("no answer to {method} within {deadline:?}"))))
     }
 
-    /// Sends any frame, for instance the answer to one of [`Self::requests`].
-    pub fn send(&self, frame: &Value) -> io::Result<()> {
+    fn send(&self, frame: &Value) -> io::Result<()> {
         let body = frame.to_string();
         let frame = format!("Content-Length: {}\r\n\r\n{body}", body.len());
         let _turn = self.writing.lock().expect("not poisoned");
         (&self.stream).write_all(frame.as_bytes())
     }
 
-    /// The next session event of this type: each call goes on after the one that the last call returned.
+    /// The session events after the first `from`, up to the next of this type; none if that does not come in time.
     ///
-    /// The event is as the runtime sent it, with the `sessionId` of its notification added.
-    ///
-    /// # Panics
-    /// When none comes in time, with the events that did.
-    pub fn wait_event(&self, kind: &str, deadline: Duration) -> Value {
-        let event = self.wait(deadline, |inbox| {
-            let from = inbox.taken.get(kind).copied().unwrap_or(0);
-            let at = from + inbox.events[from..].iter().position(|event| event["type"] == kind)?;
-            inbox.taken.insert(kind.to_owned(), at + 1);
-            Some(inbox.events[at].clone())
-        });
-        event.unwrap_or_else(|| {
-            let seen: Vec<_> = self.events().iter().map(|event| format!("{} {}", event["type"], event["data"])).collect();
-            panic!("no event {kind} within {deadline:?}; there were:\n{}", seen.join("\n"))
+    /// Each is as the runtime sent it, with the `sessionId` of its notification added.
+    pub fn events_until(&self, from: usize, kind: &str, deadline: Duration) -> Option<Vec<Value>> {
+        self.wait(deadline, |inbox| {
+            let end = from + inbox.events[from..].iter().position(|event| event["type"] == kind)?;
+            Some(inbox.events[from..=end].to_vec())
         })
-    }
-
-    /// The first request of this method that the runtime has made or makes.
-    ///
-    /// # Panics
-    /// When none comes in time.
-    pub fn wait_request(&self, method: &str, deadline: Duration) -> Value {
-        let found = |inbox: &mut Inbox| inbox.requests.iter().find(|request| request["method"] == method).cloned();
-        self.wait(deadline, found).unwrap_or_else(|| panic!("no {method} within {deadline:?}"))
     }
 
     /// Whether the runtime closes the connection in time.
@@ -158,14 +136,9 @@ impl Rpc {
         self.wait(deadline, |inbox| inbox.closed.then_some(())).is_some()
     }
 
-    /// All session events so far, as in [`Self::wait_event`].
+    /// All session events so far.
     pub fn events(&self) -> Vec<Value> {
         self.shared.lock().events.clone()
-    }
-
-    /// The requests that the runtime has made, whole.
-    pub fn requests(&self) -> Vec<Value> {
-        self.shared.lock().requests.clone()
     }
 
     fn wait<T>(&self, deadline: Duration, mut found: impl FnMut(&mut Inbox) -> Option<T>) -> Option<T> {
@@ -201,7 +174,8 @@ fn read(mut reader: BufReader<TcpStream>, shared: &Shared) {
                 event["sessionId"] = frame["params"]["sessionId"].clone();
                 inbox.events.push(event);
             }
-            (_, Some(_)) if frame.get("id").is_some() => inbox.requests.push(frame),
+            // A request of the runtime's: left unanswered, as the program does.
+            (_, Some(_)) if frame.get("id").is_some() => {}
             (Some(id), None) => _ = inbox.answers.insert(id, answer(&frame)),
             // Other notifications (`session.lifecycle`) say nothing that the events do not.
             _ => {}
@@ -292,20 +266,6 @@ pub fn spawn_server(program: &Path, prefix_args: &[&str], env: &[(String, String
         output.push(line);
     }
     panic!("{} did not start to listen; it said: {output:#?}", program.display())
-}
-
-impl Server {
-    /// A client that has shaken hands.
-    pub fn connect(&self) -> Rpc {
-        let rpc = Rpc::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the server accepts");
-        rpc.call("connect", json!({"token": self.token})).expect("the handshake");
-        rpc
-    }
-
-    /// The exit code, once it has ended by itself; null for a signal.
-    pub fn wait(&mut self) -> Option<i32> {
-        self.child.wait().expect("our own child").code()
-    }
 }
 
 impl Drop for Server {

@@ -4,7 +4,6 @@
 //! may be left: that is checked for every test.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -414,9 +413,4 @@ pub fn normal(text: &str, sandbox: &Sandbox) -> String {
         if stamped { format!("HH:MM{}", &line[5..]) } else { line.to_owned() }
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The name of a file, for messages.
-pub fn name(path: &Path) -> &str {
-    path.file_name().and_then(OsStr::to_str).unwrap_or_default()
 }
