@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::json;
+
+use crate::support::pty::Pty;
 use crate::support::sandbox::Sandbox;
 
 fn check(file: &str, content: &str) {
@@ -27,7 +30,7 @@ fn completions_are_those_of_the_arguments() {
     ] {
         let done = sandbox.run(&["completions", shell]).expect_code(0);
         assert_eq!(done.stderr, "");
-        assert!(done.stdout.contains("--qr-style"), "{shell}");
+        assert!(done.stdout.contains("qr-style"), "{shell}");
         assert!(!done.stdout.contains("demo-runtime"), "{shell} completes a hidden command");
         check(file, &done.stdout);
     }
@@ -49,6 +52,28 @@ fn man_pages_are_those_of_the_arguments() {
         assert!(!done.stdout.contains("demo\\-runtime"), "{file} shows a hidden command");
         check(file, &done.stdout);
     }
+}
+
+/// The README's picture is what a terminal shows: the program's own output, with the times of day and the id made the same.
+#[test]
+fn the_picture_is_real_output() {
+    let mut sandbox = Sandbox::new();
+    let url = "https://github.com/octocat/hello-world/tasks/0d5e9f1c-7b3a-4c6e-9a41-5f2b8c07d6e3";
+    sandbox.play(&json!({
+        "faults": {"session.remote.enable": [{"result": {"url": url, "remoteSteerable": true, "started": true}}]},
+        "reply": [
+            {"tool": {"name": "bash", "arguments": {"command": "cargo test login"}, "exitCode": 101, "seconds": 0.1}},
+            {"permission": {"command": "TZ=UTC cargo test login"}},
+        ],
+    }));
+    let cli = sandbox.stand_in_cli();
+    let arguments = format!("start --copilot {cli} --name 'login test' --prompt 'Why does the login test fail?'");
+    let mut pty = Pty::start(&sandbox, 90, 33, &arguments);
+    pty.shows("waits for an answer");
+    let picture = pty.picture();
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+    check("docs/terminal.svg", &picture);
 }
 
 /// The README's tables are the program's own.

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub mod github;
+pub mod picture;
 pub mod pty;
 pub mod rpc;
 pub mod sandbox;

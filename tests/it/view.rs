@@ -48,14 +48,15 @@ fn the_code_decodes_to_the_link_in_every_form() {
     }
 }
 
+/// What it is, how the environment differs, whether a code is drawn, what is written.
+type Case = (&'static str, fn(&mut Sandbox), bool, &'static str);
+
 /// By the locale, `TERM` and `NO_COLOR`; a code that cannot be read there is not drawn.
 #[test]
 fn the_code_suits_the_terminal() {
     let latin = |sandbox: &mut Sandbox| {
         sandbox.set("LANG", "en_GB.ISO-8859-1");
     };
-    /// What it is, how the environment differs, whether a code is drawn, what is written.
-    type Case = (&'static str, fn(&mut Sandbox), bool, &'static str);
     let cases: [Case; 5] = [
         ("Latin-1: coloured spaces alone", latin, true, "\u{1b}[48;5;16m"),
         (

@@ -124,6 +124,11 @@ impl Pty {
         decode(self.screen.parser.lock().unwrap().0.screen()).is_some()
     }
 
+    /// What the screen shows now, drawn as a picture.
+    pub fn picture(&self) -> String {
+        super::picture::svg(self.screen.parser.lock().unwrap().0.screen())
+    }
+
     /// Everything that was written so far.
     pub fn raw(&self) -> String {
         String::from_utf8_lossy(&self.screen.parser.lock().unwrap().1).into_owned()
