@@ -68,7 +68,7 @@ fn the_picture_is_real_output() {
     }));
     let cli = sandbox.stand_in_cli();
     let arguments = format!("start --copilot {cli} --name 'login test' --prompt 'Why does the login test fail?'");
-    let mut pty = Pty::start(&sandbox, 90, 33, &arguments);
+    let mut pty = Pty::start(&sandbox, 90, 34, &arguments);
     pty.shows("waits for an answer");
     let picture = pty.picture();
     pty.send("\u{3}");
