@@ -54,7 +54,7 @@ impl Context<'_> {
         deadline: Deadline,
         work: impl Future<Output = Result<T, E>>,
     ) -> anyhow::Result<T> {
-        if !self.terminal.is_interactive() {
+        if !self.terminal.redraws() {
             self.terminal.say(&output::Line::new(output::Tone::Dim, step));
         }
         let mut work = std::pin::pin!(work);

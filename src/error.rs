@@ -186,7 +186,6 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
 
 fn repo(cause: &RepoError, error: &anyhow::Error) -> Report {
     match cause {
-        RepoError::NoDirectory { .. } => Report::new(Exit::Usage, "usage", error).hint("-C takes an existing folder"),
         RepoError::NoGit { .. } => {
             Report::new(Exit::Repository, "no-git", error).hint("install git, or go without a repository: --no-repo")
         }

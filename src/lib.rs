@@ -21,6 +21,7 @@ mod shutdown;
 mod terminal;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -28,7 +29,7 @@ use clap::FromArgMatches as _;
 
 use cli::{Cli, Command};
 use context::Context;
-use error::{Exit, Report};
+use error::{Exit, Report, UsageError};
 use output::{Line, Tone};
 use shutdown::Shutdown;
 use terminal::Terminal;
@@ -49,7 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     logging::init(cli.global.verbose);
-    let mut terminal = Terminal::new(cli.global.color, cli.global.quiet);
+    let mut terminal = Terminal::new(cli.global.color, cli.global.quiet, cli.global.verbose > 0);
     let json = cli.global.json;
     let code = dispatch(cli, &mut terminal).unwrap_or_else(|error| fail(&mut terminal, json, &error).code());
     ExitCode::from(code)
@@ -57,7 +58,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Not a command that people type, so no completion and no help may show it: `--demo` starts it, with the real CLI's arguments.
 fn demo_runtime() -> ExitCode {
-    let mut terminal = Terminal::new(cli::When::Never, false);
+    let mut terminal = Terminal::new(cli::When::Never, false, false);
     let code =
         block_on(commands::demo_runtime::run(&mut terminal)).unwrap_or_else(|error| fail(&mut terminal, false, &error).code());
     ExitCode::from(code)
@@ -70,8 +71,7 @@ fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<u8> {
         Command::Completions { shell } => print(terminal, &commands::completions::run(shell)),
         Command::Man { page } => print(terminal, &commands::man::run(page.as_deref())?),
         Command::Start(args) => {
-            let directory = std::path::absolute(cli.global.directory.as_deref().unwrap_or(".".as_ref()))
-                .context("the current folder cannot be told")?;
+            let directory = enter(cli.global.directory.as_deref())?;
             block_on(async {
                 let shutdown = Shutdown::listen().context("signals cannot be listened to")?;
                 let mut context = Context { terminal, shutdown, directory, json: cli.global.json };
@@ -79,6 +79,15 @@ fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<u8> {
             })
         }
     }
+}
+
+/// Goes to the folder of `-C`: relative paths in other arguments then start there, as with git.
+fn enter(folder: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = folder {
+        std::env::set_current_dir(folder)
+            .map_err(|error| UsageError::new(format!("-C {}: {error}", folder.display()), "it takes an existing folder"))?;
+    }
+    std::env::current_dir().context("the current folder cannot be told")
 }
 
 /// Prints a text that is the data.

@@ -56,8 +56,6 @@ impl Slug {
 /// Why there is no repository.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RepoError {
-    #[error("{} is not a folder that can be entered", path.display())]
-    NoDirectory { path: PathBuf },
     #[error("git is not to be found, so the repository cannot be told")]
     NoGit { source: io::Error },
     #[error("{} is not in a git repository", path.display())]
@@ -72,9 +70,6 @@ pub(crate) enum RepoError {
 ///
 /// Of several remotes it is `origin`, else the first that is on the host; the Copilot CLI takes `origin`, else the first (measured).
 pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, RepoError> {
-    if !directory.is_dir() {
-        return Err(RepoError::NoDirectory { path: directory.to_owned() });
-    }
     let root = git(directory, &["rev-parse", "--show-toplevel"]).await?;
     if !root.status.success() {
         let message = first_line(&root.stderr);
@@ -103,6 +98,7 @@ pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, Rep
         if location.host == host
             && let Some(slug) = Slug::parse(&location.path)
         {
+            tracing::debug!(%slug, remote = name, "repository");
             return Ok(Repository { slug, branch });
         }
         locations.push((name, location));

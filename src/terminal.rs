@@ -36,12 +36,14 @@ pub(crate) struct Terminal {
     colour: bool,
     utf8: bool,
     quiet: bool,
+    log: bool,
     status: Option<String>,
     keyboard: Option<Keyboard>,
 }
 
 impl Terminal {
-    pub(crate) fn new(color: When, quiet: bool) -> Self {
+    /// With `log`, lines of the log come between: nothing is then redrawn.
+    pub(crate) fn new(color: When, quiet: bool, log: bool) -> Self {
         let stderr_tty = io::stderr().is_terminal();
         let stdout_tty = io::stdout().is_terminal();
         let dumb = env::get("TERM").is_none_or(|term| term == "dumb") && !cfg!(windows);
@@ -53,6 +55,7 @@ impl Terminal {
             colour: wants_colour(color, stderr_tty && !dumb),
             utf8: is_utf8(),
             quiet,
+            log,
             status: None,
             keyboard: None,
         }
@@ -61,6 +64,11 @@ impl Terminal {
     /// Whether a person watches stderr on a terminal that understands escape sequences.
     pub(crate) fn is_interactive(&self) -> bool {
         self.stderr_tty && !self.dumb && !self.quiet
+    }
+
+    /// Whether there is a last line that changes. Without it, progress is a line a step.
+    pub(crate) fn redraws(&self) -> bool {
+        self.is_interactive() && !self.log
     }
 
     /// Whether what goes to stdout is also seen by who reads stderr.
@@ -96,7 +104,7 @@ impl Terminal {
 
     /// Shows `text` as the last line until the next call; None takes it away. Nothing where nobody could see it change.
     pub(crate) fn status(&mut self, text: Option<String>) {
-        if !self.is_interactive() || self.status == text {
+        if !self.redraws() || self.status == text {
             return;
         }
         self.erase_status();

@@ -62,6 +62,7 @@ impl Process {
         command.wrap(process_wrap::tokio::JobObject);
         let child =
             command.spawn().map_err(|error| SdkError::CliUnusable { program: cli.program.clone(), reason: error.to_string() })?;
+        tracing::debug!(program = %cli.program.display(), pid = child.id(), logs = %log_dir.display(), "started the runtime");
         Ok(Self { child, program: cli.program.clone(), token, log_dir: log_dir.to_owned(), output })
     }
 
@@ -84,6 +85,7 @@ impl Process {
                 return Err(exited_early(&self.program, &self.output, &status));
             }
         };
+        tracing::debug!(port, "the runtime listens");
         tokio::select! {
             runtime = Runtime::connect(port, &self.token, &self.program) => runtime,
             status = self.child.inner_mut().wait() => Err(exited_early(&self.program, &self.output, &status)),

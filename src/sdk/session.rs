@@ -79,6 +79,7 @@ impl Session {
         let prepared = runtime.client.prepare_session(config).map_err(explain)?;
         let subscription = prepared.subscribe();
         let inner = prepared.start().await.map_err(explain)?;
+        tracing::debug!(session = %inner.id(), "created the session");
         Ok((Self { inner: Arc::new(inner) }, Events { subscription }))
     }
 

@@ -190,6 +190,29 @@ fn a_token_from_stdin_signs_in_unseen() {
     assert!(github.requests().iter().any(|request| request.token() == Some(TOKEN)));
 }
 
+/// The most talkative log has no token in it, neither GitHub's nor the runtime's.
+#[test]
+fn the_log_has_no_token() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let mut sandbox = Sandbox::on(&github);
+    sandbox.unset("GH_TOKEN");
+    let running = sandbox.spawn_with_input(&["start", "-vv", "--token-stdin", "--copilot", cli.to_str().unwrap()], TOKEN);
+    running.stderr_line("on the phone");
+    let (runtime, _) =
+        sandbox.processes().into_iter().find(|(_, command)| command.contains("copilot-linux")).expect("the runtime");
+    let environment = std::fs::read(format!("/proc/{runtime}/environ")).unwrap();
+    let environment = String::from_utf8_lossy(&environment);
+    let secret =
+        environment.split('\0').find_map(|pair| pair.strip_prefix("COPILOT_CONNECTION_TOKEN=")).expect("the connection token");
+    assert_eq!(secret.len(), 32);
+    running.signal("INT");
+    let done = running.finish().expect_code(130);
+    assert!(done.stderr.contains("started the runtime") && done.stderr.contains("github_copilot_sdk"), "{}", done.stderr);
+    sandbox.assert_token_unseen(&[&done.stdout, &done.stderr]);
+    assert!(!done.stderr.contains(secret) && !done.stdout.contains(secret));
+}
+
 /// A session's tools must not act on the terminal of whoever started the runtime.
 #[test]
 fn tools_do_not_see_the_terminal() {

@@ -23,7 +23,7 @@ fn wrong_arguments_are_named() {
     fails(&["start", "--name", ""], &["--name"]);
     fails(&["start", "-q", "-v"], &["--quiet", "--verbose"]);
     fails(&["man", "nothing"], &["error: no man page nothing", "hint: pages: start, completions, man"]);
-    fails(&["start", "-C", "nowhere"], &["error: ", "/repo/nowhere is not a folder", "hint: -C takes"]);
+    fails(&["start", "-C", "nowhere"], &["error: -C nowhere: No such file or directory", "hint: it takes an existing folder"]);
     fails(&["strat"], &["strat", "start"]);
 }
 
