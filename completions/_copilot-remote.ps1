@@ -22,7 +22,7 @@ Register-ArgumentCompleter -Native -CommandName 'copilot-remote' -ScriptBlock {
     $completions = @(switch ($command) {
         'copilot-remote' {
             [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Run as if started in DIR')
-            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; the default is auto')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON Lines on stdout (no QR code, no colour)')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
@@ -32,10 +32,34 @@ Register-ArgumentCompleter -Native -CommandName 'copilot-remote' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
-            [CompletionResult]::new('start', 'start', [CompletionResultType]::ParameterValue, 'Start a session in the current repository, with remote on')
-            [CompletionResult]::new('local', 'local', [CompletionResultType]::ParameterValue, 'Start a session in the current repository, with remote on')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a man page')
+            [CompletionResult]::new('start', 'start', [CompletionResultType]::ParameterValue, 'Start a session in the current repository, with remote on')
+            [CompletionResult]::new('local', 'local', [CompletionResultType]::ParameterValue, 'Start a session in the current repository, with remote on')
+            break
+        }
+        'copilot-remote;completions' {
+            [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Run as if started in DIR')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; the default is auto')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON Lines on stdout (no QR code, no colour)')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr; twice: the SDK''s log too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr; twice: the SDK''s log too')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'copilot-remote;man' {
+            [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Run as if started in DIR')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; the default is auto')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON Lines on stdout (no QR code, no colour)')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr; twice: the SDK''s log too')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr; twice: the SDK''s log too')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'copilot-remote;start' {
@@ -45,12 +69,12 @@ Register-ArgumentCompleter -Native -CommandName 'copilot-remote' -ScriptBlock {
             [CompletionResult]::new('--prompt', '--prompt', [CompletionResultType]::ParameterName, 'Send a first prompt; `-` reads it from stdin')
             [CompletionResult]::new('--remote', '--remote', [CompletionResultType]::ParameterName, 'What Mission Control may do: steer, only read, or nothing yet')
             [CompletionResult]::new('--copilot', '--copilot', [CompletionResultType]::ParameterName, 'The Copilot CLI to run; also `COPILOT_CLI_PATH`')
-            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'The longest time until the session is ready: 90, 90s, 2m')
-            [CompletionResult]::new('--qr', '--qr', [CompletionResultType]::ParameterName, 'When to draw it on stderr; `always`: also where stderr is no terminal')
-            [CompletionResult]::new('--qr-style', '--qr-style', [CompletionResultType]::ParameterName, 'The drawing: half blocks, or wide or tall cells without special characters, or without colour')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'The longest time until the session is ready: 90, 90s, 2m; the default is 60s')
+            [CompletionResult]::new('--qr', '--qr', [CompletionResultType]::ParameterName, 'When to draw it on stderr; `always`: also where stderr is no terminal. The default is auto')
+            [CompletionResult]::new('--qr-style', '--qr-style', [CompletionResultType]::ParameterName, 'The drawing: half blocks, wide or tall cells without special characters, or without colour; the default is auto')
             [CompletionResult]::new('--qr-file', '--qr-file', [CompletionResultType]::ParameterName, 'Also write it to a file: .svg or .png')
             [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Run as if started in DIR')
-            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; the default is auto')
             [CompletionResult]::new('--no-repo', '--no-repo', [CompletionResultType]::ParameterName, 'Start without a GitHub repository')
             [CompletionResult]::new('--token-stdin', '--token-stdin', [CompletionResultType]::ParameterName, 'Read a GitHub token from stdin; it signs in this session only and is stored nowhere')
             [CompletionResult]::new('--demo', '--demo', [CompletionResultType]::ParameterName, 'Run against an embedded stand-in: no account, no network, no Copilot CLI')
@@ -71,40 +95,16 @@ Register-ArgumentCompleter -Native -CommandName 'copilot-remote' -ScriptBlock {
             [CompletionResult]::new('--prompt', '--prompt', [CompletionResultType]::ParameterName, 'Send a first prompt; `-` reads it from stdin')
             [CompletionResult]::new('--remote', '--remote', [CompletionResultType]::ParameterName, 'What Mission Control may do: steer, only read, or nothing yet')
             [CompletionResult]::new('--copilot', '--copilot', [CompletionResultType]::ParameterName, 'The Copilot CLI to run; also `COPILOT_CLI_PATH`')
-            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'The longest time until the session is ready: 90, 90s, 2m')
-            [CompletionResult]::new('--qr', '--qr', [CompletionResultType]::ParameterName, 'When to draw it on stderr; `always`: also where stderr is no terminal')
-            [CompletionResult]::new('--qr-style', '--qr-style', [CompletionResultType]::ParameterName, 'The drawing: half blocks, or wide or tall cells without special characters, or without colour')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'The longest time until the session is ready: 90, 90s, 2m; the default is 60s')
+            [CompletionResult]::new('--qr', '--qr', [CompletionResultType]::ParameterName, 'When to draw it on stderr; `always`: also where stderr is no terminal. The default is auto')
+            [CompletionResult]::new('--qr-style', '--qr-style', [CompletionResultType]::ParameterName, 'The drawing: half blocks, wide or tall cells without special characters, or without colour; the default is auto')
             [CompletionResult]::new('--qr-file', '--qr-file', [CompletionResultType]::ParameterName, 'Also write it to a file: .svg or .png')
             [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Run as if started in DIR')
-            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; the default is auto')
             [CompletionResult]::new('--no-repo', '--no-repo', [CompletionResultType]::ParameterName, 'Start without a GitHub repository')
             [CompletionResult]::new('--token-stdin', '--token-stdin', [CompletionResultType]::ParameterName, 'Read a GitHub token from stdin; it signs in this session only and is stored nowhere')
             [CompletionResult]::new('--demo', '--demo', [CompletionResultType]::ParameterName, 'Run against an embedded stand-in: no account, no network, no Copilot CLI')
             [CompletionResult]::new('--qr-invert', '--qr-invert', [CompletionResultType]::ParameterName, 'Swap dark and light')
-            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON Lines on stdout (no QR code, no colour)')
-            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
-            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
-            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr; twice: the SDK''s log too')
-            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr; twice: the SDK''s log too')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            break
-        }
-        'copilot-remote;completions' {
-            [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Run as if started in DIR')
-            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
-            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON Lines on stdout (no QR code, no colour)')
-            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
-            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
-            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr; twice: the SDK''s log too')
-            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr; twice: the SDK''s log too')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            break
-        }
-        'copilot-remote;man' {
-            [CompletionResult]::new('-C', '-C ', [CompletionResultType]::ParameterName, 'Run as if started in DIR')
-            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON Lines on stdout (no QR code, no colour)')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')

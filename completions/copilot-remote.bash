@@ -35,7 +35,7 @@ _copilot__remote() {
 
     case "${cmd}" in
         copilot__remote)
-            opts="-C -q -v -h -V --json --quiet --verbose --color --help --version start local completions man"
+            opts="-C -q -v -h -V --json --quiet --verbose --color --help --version completions man start local"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -56,7 +56,7 @@ _copilot__remote() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        copilot__subcmd__remote__subcmd__completions)
+        copilot__remote__subcmd__completions)
             opts="-C -q -v -h --json --quiet --verbose --color --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -78,8 +78,8 @@ _copilot__remote() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        copilot__subcmd__remote__subcmd__man)
-            opts="-C -q -v -h --json --quiet --verbose --color --help"
+        copilot__remote__subcmd__man)
+            opts="-C -q -v -h --json --quiet --verbose --color --help start completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -100,7 +100,7 @@ _copilot__remote() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        copilot__subcmd__remote__subcmd__start)
+        copilot__remote__subcmd__start)
             opts="-p -C -q -v -h --name --model --prompt --remote --no-repo --token-stdin --copilot --demo --timeout --qr --qr-style --qr-invert --qr-file --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

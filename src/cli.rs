@@ -39,9 +39,9 @@ pub(crate) struct Global {
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
 
-    /// When to use colour
-    #[arg(long, value_name = "WHEN", env = "COPILOT_REMOTE_COLOR", hide_env = true, default_value = "auto", global = true)]
-    pub(crate) color: When,
+    /// When to use colour; the default is auto
+    #[arg(long, value_name = "WHEN", global = true)]
+    pub(crate) color: Option<When>,
 }
 
 /// The commands.
@@ -63,9 +63,13 @@ pub(crate) enum Command {
     /// Print a man page
     Man {
         /// The command whose page is printed; left out, the page of copilot-remote itself
+        #[arg(value_parser = PAGES)]
         page: Option<String>,
     },
 }
+
+/// The commands that have a man page.
+const PAGES: [&str; 3] = ["start", "completions", "man"];
 
 /// Arguments of `start`.
 #[derive(Debug, Args)]
@@ -113,22 +117,22 @@ pub(crate) struct RuntimeArgs {
     #[arg(long)]
     pub(crate) demo: bool,
 
-    /// The longest time until the session is ready: 90, 90s, 2m
-    #[arg(long, value_name = "TIME", env = "COPILOT_REMOTE_TIMEOUT", default_value = "60s", value_parser = duration)]
-    pub(crate) timeout: Duration,
+    /// The longest time until the session is ready: 90, 90s, 2m; the default is 60s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// How the QR code is drawn.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 #[command(next_help_heading = "QR code")]
 pub(crate) struct QrArgs {
-    /// When to draw it on stderr; `always`: also where stderr is no terminal
-    #[arg(long, value_name = "WHEN", env = "COPILOT_REMOTE_QR", default_value = "auto")]
-    pub(crate) qr: When,
+    /// When to draw it on stderr; `always`: also where stderr is no terminal. The default is auto
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) qr: Option<When>,
 
-    /// The drawing: half blocks, or wide or tall cells without special characters, or without colour
-    #[arg(long, value_name = "STYLE", env = "COPILOT_REMOTE_QR_STYLE", default_value = "auto")]
-    pub(crate) qr_style: QrStyle,
+    /// The drawing: half blocks, wide or tall cells without special characters, or without colour; the default is auto
+    #[arg(long, value_name = "STYLE")]
+    pub(crate) qr_style: Option<QrStyle>,
 
     /// Swap dark and light
     #[arg(long)]
@@ -176,8 +180,19 @@ pub(crate) enum Remote {
     Off,
 }
 
+impl Remote {
+    /// The word for it, on the command line and in JSON.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Remote::On => "on",
+            Remote::Export => "export",
+            Remote::Off => "off",
+        }
+    }
+}
+
 /// `90`, `90s`, `2m`, `1h`; a plain number counts seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
         Some(number) => (number, &text[number.len()..]),
         None => (text, "s"),

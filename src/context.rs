@@ -54,9 +54,7 @@ impl Context<'_> {
         deadline: Deadline,
         work: impl Future<Output = Result<T, E>>,
     ) -> anyhow::Result<T> {
-        if !self.terminal.redraws() {
-            self.terminal.say(&output::Line::new(output::Tone::Dim, step));
-        }
+        self.terminal.progress(step);
         let mut work = std::pin::pin!(work);
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);

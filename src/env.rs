@@ -14,10 +14,10 @@ pub(crate) const DOCUMENTED: [(&str, &str); 14] = [
         "The GitHub host, in this order; github.com without either. Links to another host are not shown.",
     ),
     (STATE_DIR, "The folder for logs, instead of the platform's state folder."),
-    ("COPILOT_REMOTE_TIMEOUT", "Default of --timeout."),
-    ("COPILOT_REMOTE_QR", "Default of --qr."),
-    ("COPILOT_REMOTE_QR_STYLE", "Default of --qr-style."),
-    ("COPILOT_REMOTE_COLOR", "Default of --color."),
+    (TIMEOUT, "Default of --timeout."),
+    (QR, "Default of --qr."),
+    (QR_STYLE, "Default of --qr-style."),
+    (COLOR, "Default of --color."),
     ("NO_COLOR", "Not empty: no colour, unless --color=always. The QR code is then drawn without colour."),
     ("CLICOLOR_FORCE", "Not empty and not 0: colour also where the stream is no terminal."),
     ("TERM", "dumb or unset: no colour, no QR code, no keys."),
@@ -27,6 +27,10 @@ pub(crate) const DOCUMENTED: [(&str, &str); 14] = [
 ];
 
 pub(crate) const COPILOT_CLI_PATH: &str = "COPILOT_CLI_PATH";
+pub(crate) const TIMEOUT: &str = "COPILOT_REMOTE_TIMEOUT";
+pub(crate) const QR: &str = "COPILOT_REMOTE_QR";
+pub(crate) const QR_STYLE: &str = "COPILOT_REMOTE_QR_STYLE";
+pub(crate) const COLOR: &str = "COPILOT_REMOTE_COLOR";
 pub(crate) const STATE_DIR: &str = "COPILOT_REMOTE_STATE_DIR";
 /// The runtime's own: how a client shows that it may connect.
 pub(crate) const CONNECTION_TOKEN: &str = "COPILOT_CONNECTION_TOKEN";

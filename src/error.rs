@@ -98,7 +98,7 @@ pub(crate) struct Report {
     pub(crate) exit: Exit,
     /// A word that scripts can match on (the JSON field `reason`).
     pub(crate) reason: &'static str,
-    /// What went wrong, with what value. Empty: already said, or nothing to say.
+    /// What went wrong, with what value.
     pub(crate) message: String,
     /// What to do next; each is a `hint:` line.
     pub(crate) hints: Vec<String>,
@@ -145,7 +145,7 @@ fn deadline(error: &anyhow::Error) -> Report {
 const SIGN_IN: &str = "sign in: run `copilot` and type /login, or `gh auth login`";
 const TOKEN: &str = "in scripts: set COPILOT_GITHUB_TOKEN, GH_TOKEN or GITHUB_TOKEN, or pipe a token in with --token-stdin";
 const ADMIN: &str = "ask the organisation's administrator for the policy \"Store local sessions in the Cloud\": View and control";
-const LATER: &str = "try again later; https://www.githubstatus.com tells whether GitHub has trouble";
+const LATER: &str = "check the network (a proxy, its certificate? HTTPS_PROXY, NODE_EXTRA_CA_CERTS) and https://www.githubstatus.com; try again later";
 const INSTALL: &str = "install or update it: npm install -g @github/copilot";
 
 fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
@@ -175,10 +175,8 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
         SdkError::UntrustedUrl { .. } => {
             Report::new(Exit::Failed, "untrusted-url", error).hint("on another GitHub host: set GH_HOST, as for gh")
         }
-        SdkError::Deadline { .. } => deadline(error),
-        SdkError::RuntimeEnded { log, .. } => {
-            Report::new(Exit::Failed, "runtime-ended", error).hint(format!("its log: {}", log.display()))
-        }
+        SdkError::Deadline { .. } => Report::new(Exit::Deadline, "deadline", error).hint(LATER),
+        SdkError::RuntimeEnded { .. } => Report::new(Exit::Failed, "runtime-ended", error),
         SdkError::Rpc { .. } | SdkError::Connection(_) => Report::new(Exit::Failed, "runtime", error),
         SdkError::Io { .. } => Report::new(Exit::Failed, "io", error),
     }

@@ -40,15 +40,21 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
     }
 }
 
-/// The command line, with the exit codes below its long help.
+/// The command line, with examples and the exit codes below its long help.
 pub(crate) fn command() -> clap::Command {
-    let mut after = String::from("Exit codes:\n");
+    Cli::command()
+        .after_long_help(below("copilot-remote"))
+        .mut_subcommand("start", |start| start.after_long_help(below("copilot-remote-start")))
+}
+
+fn below(command: &str) -> String {
+    let mut text = String::from("Examples:\n");
+    for (what, line) in examples(command) {
+        let _ = writeln!(text, "  {what}\n    {line}");
+    }
+    text.push_str("\nExit codes:\n");
     for (code, meaning) in Exit::TABLE {
-        let _ = writeln!(after, "  {code:<6} {meaning}");
+        let _ = writeln!(text, "  {code:<6} {meaning}");
     }
-    after.push_str("\nExamples:\n");
-    for (what, line) in examples("copilot-remote") {
-        let _ = writeln!(after, "  {what}\n    {line}");
-    }
-    Cli::command().after_long_help(after.trim_end().to_owned())
+    text.trim_end().to_owned()
 }

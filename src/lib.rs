@@ -17,6 +17,7 @@ mod paths;
 mod qr;
 mod repo;
 mod sdk;
+mod settings;
 mod shutdown;
 mod terminal;
 
@@ -40,20 +41,35 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if arguments.get(1).is_some_and(|argument| argument == sdk::DEMO_RUNTIME) {
         return demo_runtime();
     }
+    let asked_for_json = arguments.iter().any(|argument| argument == "--json");
     let parsed = help::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version go to stdout with 0, usage errors to stderr with 2.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return ExitCode::from(not_parsed(&error, asked_for_json)),
     };
     logging::init(cli.global.verbose);
-    let mut terminal = Terminal::new(cli.global.color, cli.global.quiet, cli.global.verbose > 0);
     let json = cli.global.json;
+    let color = settings::setting(cli.global.color, env::COLOR, settings::word);
+    let color_or_auto = color.as_ref().ok().copied().flatten().unwrap_or(cli::When::Auto);
+    let mut terminal = Terminal::new(color_or_auto, cli.global.quiet, cli.global.verbose > 0);
+    if let Err(error) = color {
+        return ExitCode::from(fail(&mut terminal, json, &error.into()).code());
+    }
     let code = dispatch(cli, &mut terminal).unwrap_or_else(|error| fail(&mut terminal, json, &error).code());
     ExitCode::from(code)
+}
+
+/// Help and version, which go to stdout with 0, and arguments that are wrong.
+fn not_parsed(error: &clap::Error, json: bool) -> u8 {
+    let _ = error.print();
+    let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code());
+    if json && error.use_stderr() {
+        let message = error.to_string();
+        let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let report = Report { exit: Exit::Usage, reason: "usage", message, hints: vec!["see --help".to_owned()] };
+        let _ = Terminal::new(cli::When::Never, false, false).data(&output::error_line(&report));
+    }
+    code
 }
 
 /// Not a command that people type, so no completion and no help may show it: `--demo` starts it, with the real CLI's arguments.

@@ -1,21 +1,50 @@
 //! The Mission Control link: checked, shown, drawn, saved.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use url::Url;
 
 use crate::cli::{QrArgs, QrStyle, When};
 use crate::context::Context;
+use crate::env;
 use crate::error::UsageError;
-use crate::output::{Line, Tone};
+use crate::output::{Line, Tone, Update};
 use crate::qr::{Code, Misfit, Request, StyleChoice};
 use crate::sdk::SdkError;
+use crate::settings::{setting, word};
+
+/// How the link is drawn and saved.
+#[derive(Debug)]
+pub(crate) struct QrOptions {
+    when: When,
+    request: Request,
+    file: Option<PathBuf>,
+}
+
+impl QrOptions {
+    /// Refuses a file that cannot be written, before anything is started.
+    pub(crate) fn new(args: QrArgs) -> Result<Self, UsageError> {
+        let style = match setting(args.qr_style, env::QR_STYLE, word)?.unwrap_or(QrStyle::Auto) {
+            QrStyle::Auto => StyleChoice::Auto,
+            QrStyle::Half => StyleChoice::Half,
+            QrStyle::Wide => StyleChoice::Wide,
+            QrStyle::Tall => StyleChoice::Tall,
+            QrStyle::Mono => StyleChoice::Mono,
+        };
+        if let Some(file) = &args.qr_file {
+            check_file(file)?;
+        }
+        let when = setting(args.qr, env::QR, word)?.unwrap_or(When::Auto);
+        Ok(Self { when, request: Request { style, invert: args.qr_invert }, file: args.qr_file })
+    }
+}
 
 /// A link that may be shown: https, on `host`, with nothing in it that a terminal or a phone could take for something else.
 pub(crate) fn check(link: &str, host: &str) -> Result<(), SdkError> {
-    let plain = link.bytes().all(|byte| byte.is_ascii_graphic());
+    // Parsers differ over backslashes and missing slashes, so the start is compared as text too.
+    let plain =
+        link.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && link.starts_with(&format!("https://{host}/"));
     let good = plain
         && Url::parse(link).is_ok_and(|url| {
             url.scheme() == "https"
@@ -27,13 +56,20 @@ pub(crate) fn check(link: &str, host: &str) -> Result<(), SdkError> {
     if good { Ok(()) } else { Err(SdkError::UntrustedUrl { url: link.to_owned(), host: host.to_owned() }) }
 }
 
-/// Refuses a `--qr-file` of a kind that cannot be written, before anything is started.
-pub(crate) fn check_file(file: &Path) -> Result<(), UsageError> {
-    match extension(file).as_deref() {
-        Some("svg" | "png") => Ok(()),
-        _ => Err(UsageError::new(
+fn check_file(file: &Path) -> Result<(), UsageError> {
+    if !matches!(extension(file).as_deref(), Some("svg" | "png")) {
+        return Err(UsageError::new(
             format!("--qr-file {}: the name has to end in .svg or .png", file.display()),
             "for example: --qr-file session.svg",
+        ));
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Whether a file can be made is only known by making one.
+    match tempfile::NamedTempFile::new_in(folder) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(UsageError::new(
+            format!("--qr-file {}: no file can be made there", file.display()),
+            "name a file in a folder that exists and can be written",
         )),
     }
 }
@@ -42,36 +78,45 @@ fn extension(file: &Path) -> Option<String> {
     Some(file.extension()?.to_str()?.to_ascii_lowercase())
 }
 
-/// Draws the link as a QR code on stderr, where it can be seen and fits; says why where it does not.
-pub(crate) fn draw(context: &mut Context<'_>, link: &str, qr: &QrArgs) {
-    if context.json {
-        return;
-    }
-    let Some((surface, bounded)) = context.terminal.surface(qr.qr) else { return };
-    let request = Request {
-        style: match qr.qr_style {
-            QrStyle::Auto => StyleChoice::Auto,
-            QrStyle::Half => StyleChoice::Half,
-            QrStyle::Wide => StyleChoice::Wide,
-            QrStyle::Tall => StyleChoice::Tall,
-            QrStyle::Mono => StyleChoice::Mono,
-        },
-        invert: qr.qr_invert,
-    };
+/// Saves the link's code, where a file was named, and draws it on stderr, where it can be seen and fits; says why where it does not.
+///
+/// `above`: the rows of what was just printed and should stay in sight with the code.
+pub(crate) fn draw(context: &mut Context<'_>, link: &str, qr: &QrOptions, above: usize) {
     let Ok(code) = Code::new(link) else {
-        context.terminal.say(&Line::new(Tone::Attention, "warning: the link is too long for a QR code"));
+        caution(context, "the link is too long for a QR code");
         return;
     };
-    let columns = usize::from(surface.columns.max(1));
-    // The link above, and one row for the cursor, stay in sight with the code.
-    let reserved = u16::try_from(link.len().div_ceil(columns) + 1).unwrap_or(u16::MAX);
-    let drawing = if bounded { code.fit(request, surface, reserved) } else { code.unbounded(request, surface) };
+    if let Some(file) = &qr.file
+        && let Err(error) = save(&code, file)
+    {
+        caution(context, &format!("--qr-file {}: {error}", file.display()));
+    }
+    show(context, &code, qr.when, qr.request, above);
+}
+
+/// What `q` does: also where the code was not to be drawn at the start.
+pub(crate) fn draw_again(context: &mut Context<'_>, link: &str, qr: &QrOptions) {
+    let when = if qr.when == When::Never { When::Auto } else { qr.when };
+    if let Ok(code) = Code::new(link) {
+        show(context, &code, when, qr.request, 0);
+    }
+}
+
+fn show(context: &mut Context<'_>, code: &Code, when: When, request: Request, above: usize) {
+    let Some((surface, bounded)) = context.terminal.surface(when).filter(|_| !context.json) else { return };
+    let drawing = if bounded {
+        // Below it there is the last line alone. What is above may scroll away before the code has to go.
+        let reserved = u16::try_from(above + 1).unwrap_or(u16::MAX);
+        code.fit(request, surface, reserved).or_else(|_| code.fit(request, surface, 1))
+    } else {
+        code.unbounded(request, surface)
+    };
     match drawing {
         Ok(drawing) => {
-            context.terminal.draw(&code.draw(drawing));
-            if !surface.colour && qr.qr_style != QrStyle::Mono {
+            if !surface.colour && request.style != StyleChoice::Mono {
                 context.terminal.say(&Line::new(Tone::Dim, "does not scan? --qr-invert, or --color=always"));
             }
+            context.terminal.draw(&code.draw(drawing));
         }
         Err(misfit) => {
             let advice = match misfit {
@@ -83,18 +128,15 @@ pub(crate) fn draw(context: &mut Context<'_>, link: &str, qr: &QrArgs) {
     }
 }
 
-/// Writes the QR code of the link to a file, by its ending.
-pub(crate) fn save(link: &str, file: &Path) -> anyhow::Result<()> {
-    let code = Code::new(link)?;
+/// Writes the code to a file, by its ending.
+fn save(code: &Code, file: &Path) -> std::io::Result<()> {
     let content = if extension(file).as_deref() == Some("png") { code.to_png() } else { code.to_svg().into_bytes() };
-    fs::write(file, content).with_context(|| format!("--qr-file {}: cannot be written", file.display()))
+    fs::write(file, content)
 }
 
-/// What `q` does: also where `--qr=never` or `auto` did not draw it at the start.
-pub(crate) fn draw_again(context: &mut Context<'_>, link: &str, qr: &QrArgs) {
-    let when = if qr.qr == When::Never { When::Auto } else { qr.qr };
-    let asked = QrArgs { qr: when, qr_style: qr.qr_style, qr_invert: qr.qr_invert, qr_file: None };
-    draw(context, link, &asked);
+fn caution(context: &mut Context<'_>, text: &str) {
+    // Where nobody reads stdout any more, the next line shows it.
+    let _ = context.tell(&Update::Caution(text.to_owned()));
 }
 
 #[cfg(test)]
@@ -114,6 +156,9 @@ mod tests {
             "https://github.com/a\nb",
             "https://github.com/\x1b[2J",
             "https://github.com/\u{202e}x",
+            "https://github.com\\@evil.example/x",
+            "https:github.com/x",
+            "https:///github.com/x",
             "javascript:alert(1)",
             "",
         ] {

@@ -2,13 +2,16 @@
 
 mod human;
 mod json;
+mod sanitise;
 
 use std::path::PathBuf;
 
+use crate::cli::Remote;
 use crate::sdk::{Event, Login};
 
-pub(crate) use human::{help_lines, progress, status_line};
+pub(crate) use human::{account_lines, help_lines, progress, status_line};
 pub(crate) use json::{error_line, line as json_line};
+pub(crate) use sanitise::sanitised;
 
 /// One line of talk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,25 +35,6 @@ pub(crate) enum Tone {
 impl Line {
     pub(crate) fn new(tone: Tone, text: impl Into<String>) -> Self {
         Self { tone, text: text.into() }
-    }
-}
-
-/// How far Mission Control has the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Remote {
-    On,
-    Export,
-    Off,
-}
-
-impl Remote {
-    /// The word that `--remote` takes and JSON carries.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Remote::On => "on",
-            Remote::Export => "export",
-            Remote::Off => "off",
-        }
     }
 }
 

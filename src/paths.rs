@@ -12,10 +12,15 @@ use crate::env;
 /// The log folders of runtimes that failed are kept this long.
 const KEEP_LOGS: Duration = Duration::from_hours(7 * 24);
 
+/// What a runtime prints, in its log folder.
+pub(crate) const OUTPUT: &str = "output.log";
+
 /// The state folder: `COPILOT_REMOTE_STATE_DIR`, or the platform's (data folder where it has none for state).
 pub(crate) fn state_dir() -> anyhow::Result<PathBuf> {
     if let Some(folder) = env::get_os(env::STATE_DIR) {
-        return std::path::absolute(&folder).with_context(|| format!("{} = {}", env::STATE_DIR, folder.display()));
+        let absolute = std::path::absolute(&folder).with_context(|| format!("{} = {}", env::STATE_DIR, folder.display()))?;
+        // Without a slash at the end, which would look behind a symbolic link.
+        return Ok(absolute.components().collect());
     }
     let Some(dirs) = directories::ProjectDirs::from("", "", "copilot-remote") else {
         bail!("no home folder for the state; set {}", env::STATE_DIR);
@@ -61,13 +66,16 @@ fn private_dir(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Best effort: what cannot be looked at or removed stays.
+/// Removes the logs of runtimes that ended long ago. Best effort: what cannot be looked at or removed stays.
 fn remove_old(logs: &Path) {
     let Ok(entries) = fs::read_dir(logs) else { return };
     for entry in entries.flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let old = modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > KEEP_LOGS));
         let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with("runtime-"));
-        if ours && modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > KEEP_LOGS)) {
+        // A runtime that lives holds the lock of its log.
+        let live = || fs::File::open(entry.path().join(OUTPUT)).is_ok_and(|log| log.try_lock().is_err());
+        if ours && old && !live() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -72,7 +72,7 @@ pub(crate) enum RepoError {
 pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, RepoError> {
     let root = git(directory, &["rev-parse", "--show-toplevel"]).await?;
     if !root.status.success() {
-        let message = first_line(&root.stderr);
+        let message = Some(first_line(&root.stderr)).filter(|said| !said.is_empty()).unwrap_or_else(|| root.status.to_string());
         return Err(if message.contains("not a git repository") {
             RepoError::NotARepository { path: directory.to_owned() }
         } else {
@@ -103,7 +103,7 @@ pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, Rep
         }
         locations.push((name, location));
     }
-    let found: Vec<String> = locations.iter().map(|(name, at)| format!("{name} is {}/{}", at.host, at.path)).collect();
+    let found: Vec<String> = locations.iter().map(|(name, at)| format!("{name} is {}", at.shown())).collect();
     Err(RepoError::NoGitHubRemote {
         path: directory.to_owned(),
         host: host.to_owned(),
@@ -162,6 +162,11 @@ struct Location {
 }
 
 impl Location {
+    /// For messages: a path of another form than `owner/name` may hold anything.
+    fn shown(&self) -> String {
+        Slug::parse(&self.path).map_or_else(|| format!("on {}", self.host), |slug| format!("{}/{slug}", self.host))
+    }
+
     /// None for local paths and what is no URL.
     fn parse(url: &str) -> Option<Self> {
         let (host, path, ssh) = if url.contains("://") {
@@ -175,7 +180,8 @@ impl Location {
             // scp-like: [user@]host:path; a slash before the colon makes it a local path.
             let (host, path) = url.split_once(':')?;
             let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-            if host.is_empty() || host.contains('/') || cfg!(windows) && host.len() == 1 {
+            // With an `@` behind the colon it is a URL that lost its scheme, and may hold a secret.
+            if host.is_empty() || host.contains('/') || path.contains('@') || cfg!(windows) && host.len() == 1 {
                 return None;
             }
             (host.to_ascii_lowercase(), path.to_owned(), true)
@@ -208,7 +214,14 @@ mod tests {
             let expected = Location { host: host.to_owned(), path: path.to_owned(), ssh };
             assert_eq!(Location::parse(url), Some(expected), "{url}");
         }
-        for url in ["/srv/git/hello.git", "../hello", "file:///srv/hello", "./odd:name", ":"] {
+        for url in [
+            "octocat:ghp_secret@github.com/octocat/hello-world",
+            "/srv/git/hello.git",
+            "../hello",
+            "file:///srv/hello",
+            "./odd:name",
+            ":",
+        ] {
             assert_eq!(Location::parse(url), None, "{url}");
         }
     }

@@ -9,10 +9,11 @@ mod locate;
 mod process;
 mod runtime;
 mod session;
+mod tree;
 
 pub(crate) use error::SdkError;
 pub(crate) use event::{Attached, Event, Origin, Request, RequestKind};
 pub(crate) use locate::{Cli, DEMO_RUNTIME, candidates};
 pub(crate) use process::Process;
 pub(crate) use runtime::{Login, Runtime};
-pub(crate) use session::{Events, RemoteMode, Session, SessionOptions, Sharing};
+pub(crate) use session::{Events, RemoteMode, Session, SessionOptions};

@@ -9,6 +9,8 @@ use tokio::sync::mpsc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
     Interrupt,
+    /// Ctrl-\\.
+    Quit,
     Terminate,
     Hangup,
 }
@@ -19,6 +21,7 @@ impl Signal {
         match self {
             Signal::Hangup => 1,
             Signal::Interrupt => 2,
+            Signal::Quit => 3,
             Signal::Terminate => 15,
         }
     }
@@ -28,6 +31,7 @@ impl std::fmt::Display for Signal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Signal::Interrupt => "Ctrl-C",
+            Signal::Quit => "SIGQUIT",
             Signal::Terminate => "SIGTERM",
             Signal::Hangup => "SIGHUP (the terminal went away)",
         })
@@ -63,7 +67,7 @@ fn listen_to_all(sender: &mpsc::UnboundedSender<Signal>) -> std::io::Result<()> 
     use tokio::signal::unix::{SignalKind, signal};
 
     let ignored = ignored_signals();
-    for which in [Signal::Interrupt, Signal::Terminate, Signal::Hangup] {
+    for which in [Signal::Interrupt, Signal::Quit, Signal::Terminate, Signal::Hangup] {
         // `nohup`, and `&` in a script, start a program with signals ignored, and mean it.
         if ignored & (1 << (which.number() - 1)) != 0 {
             continue;

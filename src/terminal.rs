@@ -4,16 +4,16 @@
 //! which is redrawn. All text is made harmless here, so that no caller can forget to.
 
 mod keyboard;
-mod sanitise;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use unicode_width::UnicodeWidthChar as _;
+use unicode_width::UnicodeWidthChar;
 
 use crate::cli::When;
 use crate::env;
-use crate::output::{Line, Tone};
+use crate::output::{self, Line, Tone};
 use crate::qr;
 pub(crate) use keyboard::Input;
 use keyboard::Keyboard;
@@ -110,6 +110,21 @@ impl Terminal {
         self.erase_status();
         self.status = text;
         self.draw_status();
+    }
+
+    /// Says what is waited for now: in the last line, or where nothing is redrawn as a line of its own.
+    pub(crate) fn progress(&mut self, step: &str) {
+        if self.redraws() {
+            self.status(Some(output::progress(step, Duration::ZERO)));
+        } else {
+            self.say(&Line::new(Tone::Dim, step));
+        }
+    }
+
+    /// The rows that a line of `text` takes.
+    pub(crate) fn rows_of(&self, text: &str) -> usize {
+        let width: usize = text.chars().filter_map(UnicodeWidthChar::width).sum();
+        width.div_ceil(self.size().0.into()).max(1)
     }
 
     /// Columns and rows of the terminal behind stderr.
@@ -235,17 +250,35 @@ impl Terminal {
     }
 
     fn clean(&self, text: &str) -> String {
-        let mut clean = String::with_capacity(text.len());
-        for character in sanitise::sanitised(text) {
-            if self.utf8 || character.is_ascii() { clean.push(character) } else { clean.push('?') }
+        let clean = output::sanitised(text);
+        if self.utf8 {
+            clean
+        } else {
+            clean.chars().map(|character| if character.is_ascii() { character } else { '?' }).collect()
         }
-        clean
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.erase_status();
+    }
+}
+
+/// Where the log goes: to stderr, made harmless a line at a time.
+#[derive(Debug)]
+pub(crate) struct LogWriter;
+
+impl io::Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for line in String::from_utf8_lossy(bytes).lines() {
+            write_stderr(&format!("{}\n", output::sanitised(line)));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::error::{Exit, UsageError};
+use crate::error::Exit;
 use crate::{env, help};
 
 /// The page of a command, by its name: `start`; None: of the program.
@@ -15,14 +15,8 @@ pub(crate) fn run(page: Option<&str>) -> anyhow::Result<String> {
     let command = match page {
         None => root,
         Some(name) => {
-            let visible = || root.get_subcommands().filter(|command| !command.is_hide_set());
-            let Some(found) = visible().find(|command| command.get_name() == name) else {
-                let names: Vec<&str> = visible().map(clap::Command::get_name).collect();
-                let hint = format!("pages: {}; left out, the page of copilot-remote", names.join(", "));
-                return Err(UsageError::new(format!("no man page {name}"), hint).into());
-            };
-            let title = format!("copilot-remote-{name}");
-            found.clone().name(title)
+            let found = root.find_subcommand(name).ok_or_else(|| anyhow::anyhow!("no command {name}"))?;
+            found.clone().name(format!("copilot-remote-{name}"))
         }
     };
     let mut text = Vec::new();
@@ -34,10 +28,16 @@ pub(crate) fn run(page: Option<&str>) -> anyhow::Result<String> {
 fn render(command: clap::Command, out: &mut Vec<u8>) -> io::Result<()> {
     let name = command.get_name().to_owned();
     let others = command.has_subcommands();
+    // clap_mangen's own leaves out what the options take.
+    let usage = command.clone().render_usage().to_string();
+    let mut synopsis = Roff::new();
+    synopsis.control("SH", ["SYNOPSIS"]);
+    synopsis.text([roman(usage.trim_start_matches("Usage: "))]);
+    let synopsis = synopsis.to_roff();
     let man = Man::new(command).source(concat!("copilot-remote ", env!("CARGO_PKG_VERSION"))).manual("Copilot Remote");
     man.render_title(out)?;
     man.render_name_section(out)?;
-    man.render_synopsis_section(out)?;
+    out.extend_from_slice(synopsis.as_bytes());
     man.render_description_section(out)?;
     man.render_options_section(out)?;
     if others {

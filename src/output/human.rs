@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Activity, Ending, Facts, Line, Remote, Tone, Update};
+use super::{Activity, Ending, Facts, Line, Tone, Update};
+use crate::cli::Remote;
 use crate::sdk::{Event, Origin, Request, RequestKind};
 
 /// A long message is cut: all of it is in Mission Control.
@@ -21,32 +22,34 @@ pub(super) fn lines(update: &Update<'_>, at: &str) -> Vec<Line> {
     }
 }
 
-/// What is shown below the URL and its QR code.
+/// Which session it is.
 fn ready(facts: &Facts) -> Vec<Line> {
-    let mut lines = Vec::new();
     let place = match (&facts.repository, &facts.branch) {
         (Some(repository), Some(branch)) => format!("{repository}, branch {branch}"),
         (Some(repository), None) => repository.clone(),
         (None, _) => format!("no repository, in {}", facts.directory.display()),
     };
-    lines.push(Line::new(Tone::Strong, format!("session: {} ({place})", facts.name.as_deref().unwrap_or(&facts.session_id))));
+    vec![Line::new(Tone::Strong, format!("session: {} ({place})", facts.name.as_deref().unwrap_or(&facts.session_id)))]
+}
+
+/// What is to be known of the link, shown below it: as whom to open it. Short, as the QR code has to find room as well.
+pub(crate) fn account_lines(facts: &Facts) -> Vec<Line> {
+    if facts.demo {
+        return vec![Line::new(Tone::Attention, "demo: nothing runs, nothing is shared, the link opens no session")];
+    }
+    let host = if facts.login.host == "github.com" { "" } else { &format!(" on {}", facts.login.host) };
     match facts.remote {
-        _ if facts.demo => {
-            lines.push(Line::new(Tone::Attention, "demo: nothing runs and nothing is shared; the link opens no session"));
+        Remote::Off => vec![Line::new(Tone::Plain, "remote is off: Mission Control does not have this session")],
+        Remote::On | Remote::Export => {
+            let login = &facts.login.login;
+            let mut lines =
+                vec![Line::new(Tone::Plain, format!("phone: sign in{host} as {login}; for other accounts the link is a 404"))];
+            if facts.remote == Remote::Export {
+                lines.push(Line::new(Tone::Plain, "read-only: Mission Control shows the session and cannot steer it"));
+            }
+            lines
         }
-        Remote::On | Remote::Export => lines.push(Line::new(
-            Tone::Plain,
-            format!(
-                "on the phone: be signed in to {} as {}; for another account the link is a 404",
-                facts.login.host, facts.login.login
-            ),
-        )),
-        Remote::Off => lines.push(Line::new(Tone::Plain, "remote is off: Mission Control does not have this session")),
     }
-    if facts.remote == Remote::Export {
-        lines.push(Line::new(Tone::Plain, "read-only: Mission Control shows the session and cannot steer it"));
-    }
-    lines
 }
 
 fn remote_switched(remote: Remote, url: Option<&str>, at: &str) -> Vec<Line> {

@@ -1,7 +1,10 @@
 //! The JSON contract: one object a line, with a schema of its own that the README documents.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
+use super::sanitise::is_harmless;
 use super::{Ending, Facts, Update};
 use crate::error::Report;
 use crate::sdk::{Event, Origin, RequestKind};
@@ -117,7 +120,16 @@ pub(crate) fn error_line(report: &Report) -> String {
 
 fn render(payload: Payload<'_>) -> String {
     let envelope = Envelope { schema_version: 1, time: jiff::Timestamp::now().to_string(), payload };
-    serde_json::to_string(&envelope).expect("strings and numbers always serialise")
+    let line = serde_json::to_string(&envelope).expect("strings and numbers always serialise");
+    // JSON leaves characters bare that some terminals obey; escaped, it is the same JSON.
+    line.chars().fold(String::with_capacity(line.len()), |mut safe, character| {
+        if is_harmless(character) {
+            safe.push(character);
+        } else {
+            let _ = write!(safe, "\\u{:04x}", u32::from(character));
+        }
+        safe
+    })
 }
 
 fn ready(facts: &Facts) -> Payload<'_> {

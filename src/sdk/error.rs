@@ -44,7 +44,7 @@ pub(crate) enum SdkError {
     #[error("{step}: no answer within {} s", limit.as_secs())]
     Deadline { step: &'static str, limit: Duration },
     #[error("the Copilot CLI ended unexpectedly ({status})")]
-    RuntimeEnded { status: String, log: PathBuf },
+    RuntimeEnded { status: String },
     #[error("the connection to the Copilot CLI broke: {0}")]
     Connection(String),
     #[error("{method} failed: {message}")]
@@ -62,6 +62,11 @@ fn quoted(output: &str) -> String {
 }
 
 impl SdkError {
+    /// The runtime closed the connection.
+    pub(crate) fn closed() -> Self {
+        Self::Connection("it was closed".to_owned())
+    }
+
     /// A failed call, as the SDK reports it.
     pub(super) fn from_call(method: &'static str, error: &github_copilot_sdk::Error) -> Self {
         if error.is_transport_failure() {
@@ -80,7 +85,7 @@ impl SdkError {
         if let Some(reason) = refused.iter().find_map(|start| message.strip_prefix(start)) {
             return Self::explain_sign_in(reason.to_owned());
         }
-        if message.to_ascii_lowercase().contains("model") {
+        if message.starts_with("Model \"") {
             return Self::UnknownModel { message };
         }
         self
@@ -90,6 +95,8 @@ impl SdkError {
     pub(super) fn explain_sign_in(reason: String) -> Self {
         match http_status(&reason) {
             _ if reason.is_empty() => Self::SignedOut,
+            // No network, no name service, a proxy or certificate that is wrong (measured).
+            None if reason.contains("network fetch failed") => Self::ServiceUnavailable { message: reason },
             Some(403 | 404) => Self::NoCopilot { message: reason },
             Some(401) | None => Self::BadCredentials { message: reason },
             Some(_) => Self::ServiceUnavailable { message: reason },

@@ -22,11 +22,6 @@ impl Cli {
         Self { program, prefix: Vec::new() }
     }
 
-    /// Whether it is the stand-in runtime.
-    pub(crate) fn is_demo(&self) -> bool {
-        !self.prefix.is_empty()
-    }
-
     /// This very program as the stand-in runtime.
     pub(crate) fn demo() -> Result<Self, SdkError> {
         let program = std::env::current_exe()

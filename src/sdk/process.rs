@@ -7,10 +7,11 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use super::{Cli, Runtime, SdkError};
+use super::{Cli, Runtime, SdkError, tree};
 use crate::env;
+use crate::paths::OUTPUT;
 
 /// How often the log is looked at for the port line. A pipe would say it at once, and break when the launcher leaves.
 const PORT_POLL: Duration = Duration::from_millis(5);
@@ -18,6 +19,10 @@ const PORT_POLL: Duration = Duration::from_millis(5);
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 /// From SIGTERM to SIGKILL.
 const TERMINATE_DEADLINE: Duration = Duration::from_secs(2);
+/// A runtime that died takes its connection along, a moment earlier.
+const GONE_DEADLINE: Duration = Duration::from_secs(1);
+/// How often a group of processes is looked at until it is empty.
+const GROUP_POLL: Duration = Duration::from_millis(10);
 /// A killed process is gone at once, unless the kernel holds it.
 const KILL_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -25,6 +30,8 @@ const KILL_DEADLINE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Box<dyn ChildWrapper>,
+    /// Its process group: its pid, as it leads a session of its own.
+    group: Option<u32>,
     program: PathBuf,
     /// What clients show to connect.
     token: String,
@@ -37,8 +44,10 @@ impl Process {
     ///
     /// Its output goes to a file in `log_dir`, which must exist and be private.
     pub(crate) fn spawn(cli: &Cli, log_dir: &Path) -> Result<Self, SdkError> {
-        let output = log_dir.join("output.log");
+        let output = log_dir.join(OUTPUT);
+        // The lock lasts as long as anybody has the file open, so as long as the runtime lives: its logs are then not removed as old.
         let log = create_private(&output)
+            .and_then(|log| log.lock().map(|()| log))
             .map_err(|source| SdkError::Io { what: format!("{} cannot be written", output.display()), source })?;
         let token = connection_token()?;
         let mut command = CommandWrap::with_new(&cli.program, |command| {
@@ -50,7 +59,8 @@ impl Process {
                 .args(["--server", "--port", "0", "--no-auto-update", "--log-level", "info", "--log-dir"])
                 .arg(log_dir)
                 .env(env::CONNECTION_TOKEN, &token)
-                .current_dir(log_dir)
+                // Not a folder that may go away, as a repository or the logs may.
+                .current_dir(log_dir.parent().unwrap_or(log_dir))
                 .stdin(Stdio::null());
         });
         let streams = log.try_clone().map(|copy| (Stdio::from(log), Stdio::from(copy)));
@@ -63,12 +73,17 @@ impl Process {
         let child =
             command.spawn().map_err(|error| SdkError::CliUnusable { program: cli.program.clone(), reason: error.to_string() })?;
         tracing::debug!(program = %cli.program.display(), pid = child.id(), logs = %log_dir.display(), "started the runtime");
-        Ok(Self { child, program: cli.program.clone(), token, log_dir: log_dir.to_owned(), output })
+        Ok(Self { group: child.id(), child, program: cli.program.clone(), token, log_dir: log_dir.to_owned(), output })
     }
 
     /// The program's file.
     pub(crate) fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// Where its logs are.
+    pub(crate) fn log_dir(&self) -> &Path {
+        &self.log_dir
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
@@ -95,27 +110,52 @@ impl Process {
     /// Waits until the process is gone. Cancel-safe.
     pub(crate) async fn gone(&mut self) -> SdkError {
         let status = self.child.inner_mut().wait().await;
-        SdkError::RuntimeEnded { status: describe(&status), log: self.log_dir.clone() }
+        SdkError::RuntimeEnded { status: describe(&status) }
+    }
+
+    /// `error`, or that the process is gone if that is why the connection broke: its status says more.
+    pub(crate) async fn better_reason(&mut self, error: anyhow::Error) -> anyhow::Error {
+        if !matches!(error.downcast_ref(), Some(SdkError::Connection(_))) {
+            return error;
+        }
+        timeout(GONE_DEADLINE, self.gone()).await.map_or(error, Into::into)
     }
 
     /// Ends it: `runtime.shutdown` where there is a connection, then SIGTERM, then SIGKILL, each with its deadline.
     pub(crate) async fn end(&mut self, runtime: Option<&Runtime>) {
         if let Some(runtime) = runtime {
             let asked = async {
-                // The answer may be lost with the connection: what counts is that the process goes.
-                let _ = runtime.shutdown().await;
-                self.child.inner_mut().wait().await
+                match runtime.shutdown().await {
+                    // Nobody heard it.
+                    Err(SdkError::Connection(_)) if self.is_running() => false,
+                    // The answer may be lost with the connection: what counts is that the process goes.
+                    _ => self.child.inner_mut().wait().await.is_ok(),
+                }
             };
-            if timeout(SHUTDOWN_DEADLINE, asked).await.is_ok() {
+            if timeout(SHUTDOWN_DEADLINE, asked).await.unwrap_or(false) {
                 return;
             }
         }
+        // A runtime that is terminated while it cannot reach GitHub leaves its tools behind (measured), each in a session of its own.
+        let tools = self.child.id().map(tree::below).unwrap_or_default();
         #[cfg(unix)]
         let _ = self.child.signal(rustix::process::Signal::TERM.as_raw());
-        if timeout(TERMINATE_DEADLINE, self.child.inner_mut().wait()).await.is_err() {
+        let gone = async {
+            let _ = self.child.inner_mut().wait().await;
+            // The launcher that npm installs goes at once, and the runtime behind it takes its time.
+            while tree::group_exists(self.group) {
+                sleep(GROUP_POLL).await;
+            }
+        };
+        if timeout(TERMINATE_DEADLINE, gone).await.is_err() {
             let _ = self.child.start_kill();
             let _ = timeout(KILL_DEADLINE, self.child.inner_mut().wait()).await;
         }
+        tree::kill(&tools);
+    }
+
+    fn is_running(&mut self) -> bool {
+        matches!(self.child.inner_mut().try_wait(), Ok(None))
     }
 
     /// Removes the logs: of a run without trouble nobody needs them.
@@ -127,7 +167,9 @@ impl Process {
 impl Drop for Process {
     /// Nothing is left running, also when a panic or a cancelled wait drops this; of a group that is gone, nothing is killed.
     fn drop(&mut self) {
+        let tools = self.child.id().map(tree::below).unwrap_or_default();
         let _ = self.child.start_kill();
+        tree::kill(&tools);
     }
 }
 

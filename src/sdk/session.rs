@@ -18,8 +18,6 @@ use super::event::Warning;
 use super::runtime::{Login, call};
 use super::{Event, Runtime, SdkError};
 
-/// Enable answers within 10 s when GitHub hangs on the session, and never when it hangs on the repository (measured).
-const ENABLE_DEADLINE: Duration = Duration::from_secs(45);
 /// Events and answers come over one connection, through two queues of the SDK.
 const WARNING_DEADLINE: Duration = Duration::from_millis(300);
 
@@ -42,12 +40,11 @@ pub(crate) enum RemoteMode {
     Export,
 }
 
-/// An enabled remote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sharing {
-    /// The Mission Control URL. None: enabled, and the URL comes as [`Event::Link`].
-    pub(crate) url: Option<String>,
-    pub(crate) steerable: bool,
+/// An answer to enable.
+enum Enabled {
+    Shared(Option<String>),
+    /// Without a reason.
+    Refused,
 }
 
 /// A session; clones are handles of the same one.
@@ -63,17 +60,17 @@ pub(crate) struct Events {
 
 impl Session {
     /// Creates a session whose requests stay pending until somebody answers, here or in Mission Control.
-    pub(crate) async fn create(runtime: &Runtime, options: SessionOptions) -> Result<(Self, Events), SdkError> {
+    pub(crate) async fn create(runtime: &Runtime, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
         let mut config = SessionConfig::default()
-            .with_working_directory(options.directory)
+            .with_working_directory(options.directory.clone())
             .with_client_name("copilot-remote")
             .with_streaming(true)
             .with_permission_handler(Arc::new(LeavePending))
             .with_user_input_handler(Arc::new(LeavePending))
             .with_exit_plan_mode_handler(Arc::new(LeavePending));
-        config.name = options.name;
-        config.model = options.model;
-        config.github_token = options.token;
+        config.name.clone_from(&options.name);
+        config.model.clone_from(&options.model);
+        config.github_token.clone_from(&options.token);
         let explain = |error| SdkError::from_call("session.create", &error).explain_create();
         // Events can come before the answer: a subscription made later never sees them (measured).
         let prepared = runtime.client.prepare_session(config).map_err(explain)?;
@@ -93,27 +90,24 @@ impl Session {
         Login::parse(&answer).ok_or(SdkError::SignedOut)
     }
 
-    /// Shares the session with Mission Control.
+    /// Shares the session with Mission Control: its URL, or None where that comes as [`Event::Link`]. May wait for ever.
     ///
     /// A refusal that looks like success (`started: false`) may come from a policy that the CLI remembers from earlier: it is asked
     /// to look again, once.
-    pub(crate) async fn enable_remote(&self, mode: RemoteMode) -> Result<Sharing, SdkError> {
-        let enabled = async {
-            if let Some(sharing) = self.try_enable(mode).await? {
-                return Ok(sharing);
-            }
-            let _ = self.call("session.gitHubAuth.refreshCopilotUser", json!({})).await;
-            self.try_enable(mode).await?.ok_or_else(|| SdkError::RemoteOff {
+    pub(crate) async fn enable_remote(&self, mode: RemoteMode) -> Result<Option<String>, SdkError> {
+        if let Enabled::Shared(url) = self.try_enable(mode).await? {
+            return Ok(url);
+        }
+        let _ = self.call("session.gitHubAuth.refreshCopilotUser", json!({})).await;
+        match self.try_enable(mode).await? {
+            Enabled::Shared(url) => Ok(url),
+            Enabled::Refused => Err(SdkError::RemoteOff {
                 message: "remote control is not enabled for it, or its sessions may not be stored in the cloud".to_owned(),
-            })
-        };
-        timeout(ENABLE_DEADLINE, enabled)
-            .await
-            .unwrap_or(Err(SdkError::Deadline { step: "turning remote on", limit: ENABLE_DEADLINE }))
+            }),
+        }
     }
 
-    /// None: refused without a reason.
-    async fn try_enable(&self, mode: RemoteMode) -> Result<Option<Sharing>, SdkError> {
+    async fn try_enable(&self, mode: RemoteMode) -> Result<Enabled, SdkError> {
         let mut events = self.inner.subscribe();
         let mode = match mode {
             RemoteMode::On => "on",
@@ -122,9 +116,8 @@ impl Session {
         match self.call("session.remote.enable", json!({ "mode": mode })).await {
             Ok(answer) => {
                 let url = answer["url"].as_str().map(ToOwned::to_owned);
-                let steerable = answer["remoteSteerable"] == true;
-                let refused = answer["started"] == false || (url.is_none() && !steerable);
-                Ok((!refused).then_some(Sharing { url, steerable }))
+                let refused = answer["started"] == false || (url.is_none() && answer["remoteSteerable"] != true);
+                Ok(if refused { Enabled::Refused } else { Enabled::Shared(url) })
             }
             Err(error) => {
                 let warning = timeout(WARNING_DEADLINE, remote_warning(&mut events)).await.ok();

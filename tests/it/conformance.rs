@@ -102,6 +102,8 @@ fn tell(event: &Value) -> String {
             data["permissionRequest"]["kind"],
             data["permissionRequest"]["fullCommandText"]
         ),
+        "user_input.requested" => of(&["requestId", "question", "choices"]),
+        "user_input.completed" => of(&["requestId", "answer"]),
         "permission.completed" => format!("{} result={}", of(&["requestId"]), data["result"]["kind"]),
         _ => String::new(),
     };
@@ -146,9 +148,17 @@ fn tell_all(server: &Server, folder: &Path) -> Vec<String> {
     story.call("session.permissions.handlePendingPermissionRequest", answer.clone(), &["success"]);
     story.until("permission.completed");
     story.call("session.permissions.handlePendingPermissionRequest", answer, &["success"]);
+    let question = story.until("user_input.requested");
+    let answer = about(json!({"requestId": question["data"]["requestId"], "response": {"answer": "red", "wasFreeform": false}}));
+    story.call("session.ui.handlePendingUserInput", answer.clone(), &["success"]);
+    story.until("user_input.completed");
+    story.call("session.ui.handlePendingUserInput", answer, &["success"]);
     story.until("session.idle");
 
-    story.call("sessions.close", about(json!({})), &[]);
+    // Another client, which is not attached, ends it: nobody is told.
+    let other = Rpc::connect(("127.0.0.1", server.port)).expect("it listens");
+    other.call("connect", json!({"token": server.token})).expect("the handshake");
+    other.call("sessions.close", about(json!({}))).expect("it is ended");
     story.call("session.name.get", about(json!({})), &[]);
     story.call("session.remote.enable", about(json!({})), &[]);
     story.call("sessions.close", about(json!({})), &[]);
@@ -161,10 +171,11 @@ fn tell_all(server: &Server, folder: &Path) -> Vec<String> {
 fn the_stand_in_tells_the_story_of_the_real_cli() {
     let cli = real_cli_or_return!();
     let github = GitHub::start();
-    github.model([Reply::bash(COMMAND), Reply::text(SAYS)]);
+    let question = json!({"question": "Which colour?", "choices": ["red", "blue"]});
+    github.model([Reply::bash(COMMAND), Reply::tool("ask_user", question.clone()), Reply::text(SAYS)]);
     let mut sandbox = Sandbox::on(&github);
     let step = json!({"permission": {"command": COMMAND, "intention": "x", "seconds": 0.1}});
-    sandbox.play(&json!({"reply": [step, {"message": SAYS}, "idle"]}));
+    sandbox.play(&json!({"reply": [step, {"question": question}, {"message": SAYS}, "idle"]}));
     let env: Vec<(String, String)> = sandbox.env.clone().into_iter().collect();
     let tell = |program: &Path, prefix: &[&str]| {
         tell_all(&spawn_server(program, prefix, &env, &sandbox.path("home"), &sandbox.repo()), &sandbox.repo())

@@ -19,7 +19,7 @@ fn the_demo_shows_the_whole_thing() {
     command.current_dir(&plain);
     let running = crate::support::sandbox::Running::spawn(command, None);
     running.stdout_line("https://github.com/octocat/hello-world/tasks/");
-    running.stderr_line("demo: nothing runs and nothing is shared; the link opens no session");
+    running.stderr_line("demo: nothing runs, nothing is shared, the link opens no session");
     running.stderr_line("prompt (Mission Control): Why does the login test fail?");
     running.stderr_line("permission needed: ");
     running.stderr_line("answered: approved");
@@ -44,7 +44,8 @@ fn every_event_has_its_words() {
     let done = demo(&sandbox, &[]).expect_code(0);
     let (_, told) = done.stderr.split_once("opens no session\n").expect("the demo says what it is");
     let told = crate::support::sandbox::normal(told, &sandbox);
-    let expected = "HH:MM title: hello\n\
+    let expected = "Ctrl-C ends the session\n\
+        HH:MM title: hello\n\
         HH:MM prompt (Mission Control): hello\n\
         HH:MM tool bash: false\n\
         HH:MM tool ended: exit code 3\n\
@@ -55,6 +56,8 @@ fn every_event_has_its_words() {
         HH:MM the turn was broken off\n\
         HH:MM agent: one\n      \u{20}\u{20}two\n\
         HH:MM idle: waits for a prompt\n\
+        ending the session\n\
+        ending the Copilot CLI\n\
         HH:MM session ended, not from here";
     assert_eq!(told, expected);
 }
@@ -77,15 +80,23 @@ fn hostile_text_is_shown_harmless() {
     assert!(!done.stderr.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}', '\r']), "{:?}", done.stderr);
     let done = demo(&sandbox, &["--json"]).expect_code(0);
     assert!(done.json().iter().any(|line| line["type"] == "prompt" && line["text"] == hostile));
-    assert!(!done.stdout.contains(['\u{1b}', '\u{7}']));
+    assert!(!done.stdout.contains(['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}']), "{:?}", done.stdout);
+    // An event's type is text too, and the log shows it.
+    sandbox.play(&json!({"speed": 1000, "timeline": [{"event": {"type": "evil\u{1b}[31m", "data": {}}}, "closeSession"]}));
+    let done = demo(&sandbox, &["-vv"]).expect_code(0);
+    assert!(!done.stderr.contains('\u{1b}'), "{:?}", done.stderr);
 }
 
 /// Only an https link on the expected host is ever shown.
 #[test]
 fn a_link_elsewhere_is_refused() {
-    for url in
-        ["https://evil.example/x", "http://github.com/x", "https://github.com/\u{1b}[31m", "https://github.com@evil.example/"]
-    {
+    for url in [
+        "https://evil.example/x",
+        "http://github.com/x",
+        "https://github.com/\u{1b}[31m",
+        "https://github.com@evil.example/",
+        "https://github.com\\@evil.example/",
+    ] {
         let mut sandbox = Sandbox::new();
         sandbox.play(
             &json!({"faults": {"session.remote.enable": [{"result": {"remoteSteerable": true, "started": true, "url": url}}]}}),
@@ -126,7 +137,12 @@ fn runtime_faults_end_in_time_with_their_code() {
             6,
             "waiting for Mission Control took too long",
         ),
-        ("dies in create", json!({"faults": {"session.create": [{"exit": 1}]}}), 1, "the connection to the Copilot CLI broke"),
+        (
+            "dies in create",
+            json!({"faults": {"session.create": [{"exit": 7}]}}),
+            1,
+            "the Copilot CLI ended unexpectedly (exit status: 7)",
+        ),
         (
             "drops in enable",
             json!({"faults": {"session.remote.enable": [{"drop": true}]}}),
@@ -154,6 +170,7 @@ fn runtime_faults_end_in_time_with_their_code() {
         assert!(done.code == code && done.stderr.contains(words), "{name}: {} {}", done.code, done.stderr);
         assert_eq!(done.stdout, "", "{name}");
         assert!(begun.elapsed().as_secs() < 15, "{name} took {:?}", begun.elapsed());
+        assert!(code == 5 || done.stderr.contains("log of the Copilot CLI: "), "{name}: {}", done.stderr);
         sandbox.wait_until_empty();
     }
 }
@@ -176,6 +193,21 @@ fn a_runtime_that_dies_later_is_an_error() {
     let done = demo(&sandbox, &["--json"]).expect_code(1);
     assert!(done.stderr.contains("error: the Copilot CLI ended unexpectedly (exit status: 7)\n"), "{}", done.stderr);
     assert_eq!(done.json().last().unwrap()["reason"], "runtime-ended");
+}
+
+/// A link that changes is told and drawn; one that may not be shown is told, and the session goes on.
+#[test]
+fn a_later_link_is_told_and_an_odd_one_is_no_end() {
+    let link = |url: &str| json!({"event": {"type": "session.info", "data": {"infoType": "remote", "url": url}}});
+    let second = "https://github.com/octocat/hello-world/tasks/second";
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"speed": 1000, "timeline": [link("https://octo.ghe.com/x"), link(second), {"message": "still here"}, "idle", "closeSession"]}));
+    let done = demo(&sandbox, &["--json"]).expect_code(0);
+    let lines = done.json();
+    let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).collect::<Vec<_>>();
+    assert!(of("warning")[0]["message"].as_str().unwrap().contains("octo.ghe.com"), "{}", done.stdout);
+    assert_eq!(of("remote")[0]["url"], second);
+    assert_eq!(of("message")[0]["text"], "still here");
 }
 
 /// Whoever read stdout is gone: no error, and nothing is left running.
@@ -221,10 +253,6 @@ fn the_code_is_saved_as_svg_and_png() {
     let svg = sandbox.path("code.SVG");
     demo(&sandbox, &["--qr-file", svg.to_str().unwrap()]).expect_code(0);
     assert!(std::fs::read_to_string(&svg).unwrap().starts_with("<svg "));
-
-    let nowhere = sandbox.path("no/such/code.svg");
-    let done = demo(&sandbox, &["--qr-file", nowhere.to_str().unwrap()]).expect_code(1);
-    assert!(done.stderr.contains("no/such/code.svg: cannot be written"), "{}", done.stderr);
 }
 
 #[test]

@@ -53,6 +53,26 @@ const CASES: &[Case] = &[
     case!("no Copilot, 403", |g, _| status(g, "GET", USER, 403), 7, "no-copilot", "(403)", "github.com/settings/copilot"),
     case!("no Copilot, 404", |g, _| status(g, "GET", USER, 404), 7, "no-copilot", "(404)", "another account"),
     case!("user endpoint down", |g, _| status(g, "GET", USER, 500), 1, "service-unavailable", "(500)", "githubstatus.com"),
+    case!(
+        "no network",
+        |_, s| {
+            s.set("HTTPS_PROXY", "http://127.0.0.1:9").set("https_proxy", "http://127.0.0.1:9");
+        },
+        1,
+        "service-unavailable",
+        "network fetch failed",
+        "HTTPS_PROXY"
+    ),
+    case!(
+        "unknown certificate",
+        |_, s| {
+            s.unset("NODE_EXTRA_CA_CERTS").unset("SSL_CERT_FILE");
+        },
+        1,
+        "service-unavailable",
+        "network fetch failed",
+        "certificate"
+    ),
     // The account's and the repository's policies.
     case!(
         "remote control off",

@@ -36,6 +36,30 @@ fn completions_are_those_of_the_arguments() {
     }
 }
 
+/// The script is run: what bash would offer.
+#[test]
+fn bash_completes_options_and_their_values() {
+    let sandbox = Sandbox::new();
+    let script = sandbox.path("completion.bash");
+    fs::write(&script, sandbox.run(&["completions", "bash"]).stdout).unwrap();
+    for (words, wanted) in
+        [("start --qr-st", "--qr-style"), ("start --qr-style w", "wide"), ("sta", "start"), ("man co", "completions")]
+    {
+        let program = format!(
+            "source '{}'; COMP_WORDS=(copilot-remote {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _copilot__remote copilot-remote \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; echo \"${{COMPREPLY[@]}}\"",
+            script.display()
+        );
+        let output = std::process::Command::new("bash").args(["--norc", "-c", &program]).output().unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout).trim(),
+            wanted,
+            "{words}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
 #[test]
 fn man_pages_are_those_of_the_arguments() {
     let sandbox = Sandbox::new();

@@ -20,7 +20,7 @@ fn start_prints_exactly_the_link_and_ends_cleanly() {
     let sandbox = Sandbox::on(&github);
     let running = start(&sandbox, &cli, &[]);
     let link = running.stdout_line("https://");
-    running.stderr_line("on the phone");
+    running.stderr_line("phone: sign in");
     sandbox.assert_token_unseen(&[]);
     running.signal("INT");
     let done = running.finish().expect_code(130);
@@ -29,14 +29,18 @@ fn start_prints_exactly_the_link_and_ends_cleanly() {
     assert!(link.starts_with("https://github.com/octocat/hello-world/tasks/"), "{link}");
     let id = github.wait_event("session.start", PATIENCE)["data"]["sessionId"].as_str().unwrap().to_owned();
     let expected = format!(
-        "starting the Copilot CLI (PROJECT/tests/runtime/node_modules/.bin/copilot)\n\
+        "looking for the repository\n\
+         starting the Copilot CLI (PROJECT/tests/runtime/node_modules/.bin/copilot)\n\
          signing in\n\
          creating the session\n\
          waiting for the session\n\
          signed in as octocat on github.com\n\
          waiting for Mission Control\n\
          session: {id} (octocat/hello-world, branch main)\n\
-         on the phone: be signed in to github.com as octocat; for another account the link is a 404\n\
+         phone: sign in as octocat; for other accounts the link is a 404\n\
+         Ctrl-C ends the session\n\
+         ending the session\n\
+         ending the Copilot CLI\n\
          HH:MM session ended by Ctrl-C"
     );
     assert_eq!(done.talk(&sandbox), expected);
@@ -91,7 +95,7 @@ fn mission_control_steers() {
     let github = GitHub::start();
     let sandbox = Sandbox::on(&github);
     let running = start(&sandbox, &cli, &[]);
-    running.stderr_line("on the phone");
+    running.stderr_line("phone: sign in");
     github.model([
         Reply::bash("touch made-from-the-phone"),
         Reply::tool("ask_user", json!({"question": "Which colour?", "choices": ["red", "blue"]})),
@@ -175,7 +179,7 @@ fn a_token_from_stdin_signs_in_unseen() {
     let running =
         sandbox.spawn_with_input(&["start", "--token-stdin", "--copilot", cli.to_str().unwrap()], &format!("{TOKEN}\n"));
     running.stderr_line("signed in as octocat on github.com");
-    running.stderr_line("on the phone");
+    running.stderr_line("phone: sign in");
     github.queue("user_message", "go");
     let asked = github.wait_event("permission.requested", PATIENCE);
     let call = &asked["data"]["permissionRequest"]["toolCallId"];
@@ -198,7 +202,7 @@ fn the_log_has_no_token() {
     let mut sandbox = Sandbox::on(&github);
     sandbox.unset("GH_TOKEN");
     let running = sandbox.spawn_with_input(&["start", "-vv", "--token-stdin", "--copilot", cli.to_str().unwrap()], TOKEN);
-    running.stderr_line("on the phone");
+    running.stderr_line("phone: sign in");
     let (runtime, _) =
         sandbox.processes().into_iter().find(|(_, command)| command.contains("copilot-linux")).expect("the runtime");
     let environment = std::fs::read(format!("/proc/{runtime}/environ")).unwrap();
@@ -244,8 +248,8 @@ fn a_runtime_that_dies_is_an_error_with_its_log() {
     kill(pid, "KILL");
     let done = running.finish().expect_code(1);
     assert!(done.stderr.contains("error: the Copilot CLI ended unexpectedly (exit status: "), "{}", done.stderr);
-    let (_, log) = done.stderr.split_once("hint: its log: ").expect("where the log is");
-    assert!(std::path::Path::new(log.trim()).join("output.log").exists(), "{log}");
+    let (_, log) = done.stderr.split_once("log of the Copilot CLI: ").expect("where the log is");
+    assert!(std::path::Path::new(log.lines().next().unwrap()).join("output.log").exists(), "{log}");
     assert_eq!(done.json().last().unwrap()["reason"], "runtime-ended");
 }
 
@@ -319,4 +323,39 @@ fn the_first_interrupt_while_starting_undoes_everything() {
     assert_eq!(done.stdout, "");
     assert!(done.stderr.ends_with("error: ended by Ctrl-C\n"), "{}", done.stderr);
     sandbox.wait_until_empty();
+}
+
+/// A session whose agent runs a tool that does not end; the tool is in a process session of its own.
+fn with_a_running_tool(github: &GitHub, sandbox: &Sandbox, cli: &std::path::Path) -> Running {
+    github.model([Reply::bash("sleep 300")]);
+    let running = start(sandbox, cli, &["--prompt", "go"]);
+    let asked = github.wait_event("permission.requested", PATIENCE);
+    let call = &asked["data"]["permissionRequest"]["toolCallId"];
+    github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
+    let until = std::time::Instant::now() + PATIENCE;
+    while !sandbox.processes().iter().any(|(_, command)| command.starts_with("sleep 300")) {
+        assert!(std::time::Instant::now() < until, "the tool does not run");
+    }
+    running
+}
+
+/// However the session ends, no tool goes on.
+#[test]
+fn no_tool_outlives_the_session() {
+    let cli = real_cli_or_return!();
+    for (hanging, interrupts) in [(false, 1), (true, 1), (true, 2)] {
+        let github = GitHub::start();
+        let sandbox = Sandbox::on(&github);
+        let running = with_a_running_tool(&github, &sandbox, &cli);
+        if hanging {
+            github.fault("*", "/agents/*", Fault::Hang, None);
+        }
+        running.signal("INT");
+        if interrupts == 2 {
+            running.stderr_line("ending the session");
+            running.try_signal("INT");
+        }
+        running.finish().expect_code(130);
+        sandbox.wait_until_empty();
+    }
 }

@@ -111,6 +111,11 @@ fn what_is_no_github_repository_is_refused() {
     refused(&sandbox.git_init("ghe", &[("origin", "https://octo.ghe.com/a/b")]), &["GH_HOST=octo.ghe.com copilot-remote start"]);
     let done = refused(&sandbox.git_init("secret", &[("origin", "https://me:s3cret@gitlab.com/a/b")]), &["gitlab.com/a/b"]);
     assert!(!done.stderr.contains("s3cret"), "{}", done.stderr);
+    let done = refused(
+        &sandbox.git_init("typo", &[("origin", "x-access-token:ghp_s3cret@github.com/a/b.git")]),
+        &["is on github.com\n"],
+    );
+    assert!(!done.stderr.contains("s3cret"), "{}", done.stderr);
     let evil = sandbox.git_init("evil", &[("origin", "https://gitlab.com/\u{1b}]0;x\u{7}/b")]);
     assert!(!refused(&evil, &[]).stderr.contains(['\u{1b}', '\u{7}']));
 }
@@ -135,6 +140,21 @@ fn another_github_host_is_named_by_the_environment() {
     accepted(&sandbox, &folder);
 }
 
+/// A file system that does not answer: signals and the deadline count.
+#[test]
+fn a_git_that_hangs_is_not_waited_for() {
+    let mut sandbox = Sandbox::new();
+    let git = sandbox.script("bin/git", "exec sleep 60");
+    let path = format!("{}:{}", git.parent().unwrap().display(), sandbox.env["PATH"]);
+    sandbox.set("PATH", &path);
+    let done = sandbox.run(&["start", "--timeout", "1s"]).expect_code(6);
+    assert!(done.stderr.contains("looking for the repository took too long"), "{}", done.stderr);
+    let running = sandbox.spawn(&["start"]);
+    running.stderr_line("looking for the repository");
+    running.signal("TERM");
+    running.finish().expect_code(143);
+}
+
 #[test]
 fn without_git_it_says_so() {
     let mut sandbox = Sandbox::new();
@@ -142,5 +162,5 @@ fn without_git_it_says_so() {
     std::fs::create_dir(&empty).unwrap();
     sandbox.set("PATH", empty.to_str().unwrap());
     let done = sandbox.run(&["start"]).expect_code(8);
-    assert!(done.stderr.starts_with("error: git is not to be found"), "{}", done.stderr);
+    assert!(done.stderr.contains("error: git is not to be found"), "{}", done.stderr);
 }

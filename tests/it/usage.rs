@@ -22,7 +22,8 @@ fn wrong_arguments_are_named() {
     fails(&["start", "--demo", "--copilot", "/bin/true"], &["--demo", "--copilot"]);
     fails(&["start", "--name", ""], &["--name"]);
     fails(&["start", "-q", "-v"], &["--quiet", "--verbose"]);
-    fails(&["man", "nothing"], &["error: no man page nothing", "hint: pages: start, completions, man"]);
+    fails(&["man", "nothing"], &["'nothing'", "start, completions, man"]);
+    fails(&["start", "--qr-file", "no/such/code.svg"], &["error: --qr-file no/such/code.svg: no file can be made there"]);
     fails(&["start", "-C", "nowhere"], &["error: -C nowhere: No such file or directory", "hint: it takes an existing folder"]);
     fails(&["strat"], &["strat", "start"]);
 }
@@ -33,7 +34,7 @@ fn stdin_is_read_once() {
     let done = sandbox.spawn_with_input(&["start", "--prompt", "-", "--token-stdin"], TOKEN).finish().expect_code(2);
     assert!(done.stderr.starts_with("error: --prompt - and --token-stdin both read stdin\nhint: "), "{}", done.stderr);
     let done = sandbox.spawn_with_input(&["start", "--demo", "--prompt", "-"], " \n").finish().expect_code(2);
-    assert!(done.stderr.starts_with("error: stdin was to have the prompt, and is empty\n"), "{}", done.stderr);
+    assert!(done.stderr.contains("error: stdin was to have the prompt, and is empty\n"), "{}", done.stderr);
     let done = sandbox.spawn_with_input(&["start", "--demo", "--token-stdin"], "two words").finish().expect_code(2);
     assert!(done.stderr.contains("no token") && !done.stderr.contains("two words"), "{}", done.stderr);
 }
@@ -44,6 +45,53 @@ fn a_usage_error_is_json_too() {
     let [error] = &done.json()[..] else { panic!("{}", done.stdout) };
     assert_eq!((&error["type"], &error["code"], &error["reason"]), (&"error".into(), &2.into(), &"usage".into()));
     assert!(error["message"].as_str().unwrap().starts_with("--qr-file x"), "{error}");
+}
+
+/// Also where the arguments cannot be parsed.
+#[test]
+fn wrong_arguments_are_json_too() {
+    let done = Sandbox::new().run(&["start", "--json", "--remote", "ond"]).expect_code(2);
+    let [error] = &done.json()[..] else { panic!("{}", done.stdout) };
+    assert_eq!((&error["code"], &error["reason"]), (&2.into(), &"usage".into()));
+    assert!(error["message"].as_str().unwrap().contains("'ond'"), "{error}");
+}
+
+#[test]
+fn wrong_variables_are_named_and_empty_ones_do_not_count() {
+    for (name, value, wanted) in [
+        ("COPILOT_REMOTE_QR", "no", "expected auto, always, never"),
+        ("COPILOT_REMOTE_QR_STYLE", "big", "expected auto, half, wide, tall, mono"),
+        ("COPILOT_REMOTE_COLOR", "yes", "expected auto, always, never"),
+        ("COPILOT_REMOTE_TIMEOUT", "soon", "such as 90s or 2m"),
+    ] {
+        let mut sandbox = Sandbox::new();
+        sandbox.play(&serde_json::json!({"timeline": ["closeSession"]}));
+        sandbox.set(name, value);
+        let done = sandbox.run(&["start", "--demo"]).expect_code(2);
+        assert!(done.stderr.starts_with(&format!("error: {name}={value}: ")) && done.stderr.contains(wanted), "{}", done.stderr);
+        sandbox.set(name, "");
+        let running = sandbox.spawn(&["start", "--demo"]);
+        running.stdout_line("https://");
+        running.signal("INT");
+        running.finish().expect_code(130);
+    }
+}
+
+/// Before anything is read, signals and the deadline count.
+#[test]
+fn an_open_stdin_does_not_hold_up_signals_or_the_deadline() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["start", "--demo", "--prompt", "-"]);
+    let (reader, _writer) = std::io::pipe().unwrap();
+    command.stdin(reader.try_clone().unwrap());
+    let running = crate::support::sandbox::Running::spawn(command, None);
+    running.stderr_line("reading the prompt from stdin");
+    running.signal("INT");
+    running.finish().expect_code(130);
+    let mut command = sandbox.command(&["start", "--demo", "--token-stdin", "--timeout", "1s"]);
+    command.stdin(reader);
+    let done = crate::support::sandbox::Running::spawn(command, None).finish().expect_code(6);
+    assert!(done.stderr.contains("reading the token from stdin took too long"), "{}", done.stderr);
 }
 
 #[test]

@@ -22,7 +22,6 @@ fn start(sandbox: &Sandbox, columns: u16, rows: u16, more: &str) -> Pty {
 fn stop(mut pty: Pty) {
     pty.send("x");
     pty.wrote("press x again within 3 s to end the session");
-    pty.nothing_happens(Duration::from_millis(100));
     pty.send("x");
     pty.wrote("session ended");
     assert_eq!(pty.finish(), 0);
@@ -35,6 +34,7 @@ fn the_code_decodes_to_the_link_in_every_form() {
         (45, 28, ""),
         (42, 27, ""),
         (200, 60, "--qr-style wide"),
+        (80, 60, "--qr-style tall"),
         (80, 30, "--color never"),
         (80, 30, "--qr-style mono"),
     ] {
@@ -96,7 +96,7 @@ fn the_code_suits_the_terminal() {
         let mut sandbox = calm();
         change(&mut sandbox);
         let mut pty = start(&sandbox, 120, 60, "");
-        pty.wrote("opens no session");
+        pty.wrote(if name == "dumb" { "Ctrl-C ends the session" } else { "xx stop" });
         if written.starts_with('\u{1b}') || written.starts_with(';') {
             assert!(pty.raw().contains(written), "{name}");
         } else {
@@ -126,7 +126,6 @@ fn a_code_that_does_not_fit_is_not_drawn_and_says_what_it_needs() {
     for (columns, rows) in [(40, 60), (80, 12), (20, 5), (2, 2)] {
         let sandbox = calm();
         let mut pty = start(&sandbox, columns, rows, "");
-        pty.wrote("opens no session");
         pty.wrote("no QR code: the QR code needs ");
         pty.wrote("--qr-file code.svg");
         assert!(!pty.has_qr());
@@ -194,7 +193,7 @@ fn keys_do_what_the_help_says() {
     pty.send("?");
     pty.shows("c  copy the link");
     pty.send("c");
-    pty.wrote("the link was given to the terminal's clipboard");
+    pty.wrote("asked the terminal to copy the link");
     pty.wrote("\u{1b}]52;c;aHR0cHM6Ly9naXRodWIuY29t");
     pty.send("o");
     pty.shows("this is a demo: the link opens no session");
@@ -228,20 +227,62 @@ fn pastes_and_typed_ahead_text_trigger_nothing() {
         "{screen}"
     );
     assert!(screen.contains("remote on | idle"), "{screen}");
-    // A lone x that is not followed is no end.
-    pty.send("x");
-    pty.shows("press x again");
-    stop_after_confirmation_ran_out(pty);
+    stop(pty);
 }
 
-fn stop_after_confirmation_ran_out(mut pty: Pty) {
-    pty.nothing_happens(Duration::from_millis(3200));
+/// Two presses, one after the other and soon: not with another key between them, nor after the time is up.
+#[test]
+fn only_two_presses_in_a_row_end_the_session() {
+    let sandbox = calm();
+    let mut pty = start(&sandbox, 100, 45, "");
+    pty.shows("? help");
+    pty.send("x");
+    pty.shows("press x again");
+    pty.send("?");
+    pty.shows("c  copy the link");
+    pty.send("x");
+    let screen = pty.nothing_happens(Duration::from_millis(3200));
+    assert!(!screen.contains("session ended"), "{screen}");
+    assert_eq!(screen.matches("press x again").count(), 2, "{screen}");
     pty.send("x");
     let screen = pty.nothing_happens(Duration::from_millis(300));
     assert!(!screen.contains("session ended"), "{screen}");
     pty.send("x");
     pty.wrote("session ended");
     assert_eq!(pty.finish(), 0);
+}
+
+/// The smallest common terminal: the code stays whole whatever else is said, also of a session with a long name.
+#[test]
+fn the_code_is_whole_at_80_by_24() {
+    let sandbox = calm();
+    let cli = sandbox.stand_in_cli();
+    let name = "Find out why the login test of the web front end fails now and then, and mend it";
+    let mut pty = Pty::start(&sandbox, 80, 24, &format!("start --copilot {cli} --name '{name}'"));
+    pty.wrote("xx stop");
+    pty.qr();
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+}
+
+/// Switching on again may give another link: its code is drawn.
+#[test]
+fn another_link_is_drawn() {
+    let mut sandbox = Sandbox::new();
+    let second = "https://github.com/octocat/hello-world/tasks/second";
+    let event = json!({"type": "session.info", "data": {"infoType": "remote", "url": second}});
+    let answer = json!({"url": second, "remoteSteerable": true, "started": true});
+    sandbox.play(&json!({"faults": {"session.remote.enable": [{}, {"events": [event], "result": answer}]}}));
+    let mut pty = start(&sandbox, 100, 70, "");
+    pty.shows("? help");
+    assert_ne!(pty.qr(), second);
+    pty.send("r");
+    pty.shows("remote off: ");
+    pty.send("r");
+    pty.shows(&format!("remote on: Mission Control can steer the session\n{second}"));
+    pty.shows("remote on | idle");
+    assert_eq!(pty.last_qr(), second);
+    stop(pty);
 }
 
 #[test]
@@ -269,7 +310,6 @@ fn resize_suspend_and_continue_keep_the_view() {
     pty.shows("c  copy the link");
     pty.send("x");
     pty.shows("press x again");
-    pty.nothing_happens(Duration::from_millis(100));
     pty.send("x");
     pty.shows("session ended");
     pty.send("exit\r");
@@ -278,7 +318,7 @@ fn resize_suspend_and_continue_keep_the_view() {
 /// Every way out gives the terminal back: `finish` compares its mode with the one before.
 #[test]
 fn the_terminal_is_restored_on_every_way_out() {
-    for signal in ["INT", "TERM", "HUP"] {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129), ("QUIT", 131)] {
         let sandbox = calm();
         let pty = start(&sandbox, 80, 40, "");
         pty.shows("? help");
@@ -288,7 +328,7 @@ fn the_terminal_is_restored_on_every_way_out() {
             .find(|(_, command)| command.contains("start --demo") && !command.contains("stty"))
             .unwrap();
         crate::support::sandbox::kill(pid, signal);
-        assert!(pty.finish() > 128);
+        assert_eq!(pty.finish(), code);
     }
     let mut sandbox = Sandbox::new();
     sandbox.play(&json!({"timeline": [{"wait": 0.5}, {"exit": 3}]}));

@@ -119,6 +119,11 @@ impl Pty {
         self.wait("QR code", |screen, _| decode(screen))
     }
 
+    /// The lowest code that the screen shows.
+    pub fn last_qr(&self) -> String {
+        decode_all(self.screen.parser.lock().unwrap().0.screen()).pop().expect("a code")
+    }
+
     /// Whether there is one now.
     pub fn has_qr(&self) -> bool {
         decode(self.screen.parser.lock().unwrap().0.screen()).is_some()
@@ -177,6 +182,11 @@ fn without_colours(text: &str) -> String {
 
 /// Reads the QR code off the cells' colours, on a terminal with a black background.
 fn decode(screen: &vt100::Screen) -> Option<String> {
+    decode_all(screen).into_iter().next()
+}
+
+/// All of them, from top to bottom.
+fn decode_all(screen: &vt100::Screen) -> Vec<String> {
     const SCALE: usize = 4;
     let (rows, columns) = screen.size();
     let light = |colour: vt100::Color, default: bool| match colour {
@@ -199,8 +209,9 @@ fn decode(screen: &vt100::Screen) -> Option<String> {
     let mut image = rqrr::PreparedImage::prepare_from_greyscale(width * SCALE, height * SCALE, |x, y| {
         if module(x / SCALE, y / SCALE).unwrap_or(false) { 255 } else { 0 }
     });
-    let grids = image.detect_grids();
-    grids.first().and_then(|grid| grid.decode().ok()).map(|(_, text)| text)
+    let mut grids = image.detect_grids();
+    grids.sort_by_key(|grid| grid.bounds[0].y);
+    grids.into_iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| text).collect()
 }
 
 /// The file's content as a QR code reader sees it, for PNG files of ours: decoded to greyscale by the caller.
