@@ -82,15 +82,15 @@ fn event_lines(event: &Event) -> Vec<Line> {
         }
         Event::Waiting(request) => waiting(request),
         Event::Answered { outcome, .. } => vec![Line::new(Tone::Good, format!("answered: {}", cut(outcome)))],
-        Event::Title(title) => vec![Line::new(Tone::Dim, format!("title: {}", cut(title)))],
         Event::Warning(warning) => message(Tone::Attention, "warning: ", &warning.message),
         Event::Notice { message: text } => message(Tone::Dim, "note: ", text),
         Event::Failed { message: text } => message(Tone::Error, "error: ", text),
         Event::Aborted { .. } => vec![Line::new(Tone::Attention, "the turn was broken off")],
         Event::Idle => vec![Line::new(Tone::Dim, "idle: waits for a prompt")],
         Event::Missed(count) => vec![Line::new(Tone::Attention, format!("{count} events came too fast and are not shown"))],
-        // Shown as a switch of remote, as the end, or not at all.
+        // Shown as a switch of remote, as the end, or not at all: a title only repeats the first prompt.
         Event::Started(_)
+        | Event::Title(_)
         | Event::Link { .. }
         | Event::Steerable(_)
         | Event::Working

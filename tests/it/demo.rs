@@ -45,7 +45,6 @@ fn every_event_has_its_words() {
     let (_, told) = done.stderr.split_once("opens no session\n").expect("the demo says what it is");
     let told = crate::support::sandbox::normal(told, &sandbox);
     let expected = "Ctrl-C ends the session\n\
-        HH:MM title: hello\n\
         HH:MM prompt (Mission Control): hello\n\
         HH:MM tool bash: false\n\
         HH:MM tool ended: exit code 3\n\
