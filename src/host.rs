@@ -82,6 +82,7 @@ impl Host {
             Err(error) => Err(error.into()),
         };
         context.terminal.close_keyboard();
+        context.terminal.mute_if_stalled();
         let ending = match ending {
             Err(error) if is_closed_output(&error) => Ok(Ending::OutputClosed),
             other => other,

@@ -37,6 +37,8 @@ pub(crate) struct Terminal {
     utf8: bool,
     quiet: bool,
     log: bool,
+    /// Nothing more is written: see [`Terminal::mute_if_stalled`].
+    muted: bool,
     status: Option<String>,
     keyboard: Option<Keyboard>,
 }
@@ -56,6 +58,7 @@ impl Terminal {
             utf8: is_utf8(),
             quiet,
             log,
+            muted: false,
             status: None,
             keyboard: None,
         }
@@ -76,8 +79,21 @@ impl Terminal {
         self.same
     }
 
+    /// Whether a write to stdout or stderr would wait: whoever reads it does not read on.
+    pub(crate) fn is_stalled(&self) -> bool {
+        is_full()
+    }
+
+    /// Gives up on readers that do not read: at the end nothing may wait for them.
+    pub(crate) fn mute_if_stalled(&mut self) {
+        self.muted = self.is_stalled();
+    }
+
     /// Writes one line of data to stdout. The error matters: whoever reads it may be gone.
     pub(crate) fn data(&mut self, text: &str) -> io::Result<()> {
+        if self.muted {
+            return Ok(());
+        }
         if self.stdout_tty {
             self.erase_status();
         }
@@ -196,13 +212,16 @@ impl Terminal {
     }
 
     fn append(&mut self, text: &str) {
+        if self.muted {
+            return;
+        }
         let erase = if self.shows_status() { ERASE_LINE } else { "" };
         write_stderr(&format!("{erase}{text}\n{}", self.fitted_status()));
     }
 
     /// In the background the last line belongs to the shell.
     fn shows_status(&self) -> bool {
-        self.status.is_some() && self.keyboard.as_ref().is_none_or(Keyboard::is_active)
+        !self.muted && self.status.is_some() && self.keyboard.as_ref().is_none_or(Keyboard::is_active)
     }
 
     fn erase_status(&self) {
@@ -308,6 +327,22 @@ fn is_utf8() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(env::get).unwrap_or_default();
     let codeset = locale.split(['.', '@']).nth(1).unwrap_or_default();
     codeset.replace('-', "").eq_ignore_ascii_case("utf8")
+}
+
+/// Whether stdout or stderr takes nothing at the moment. A reader that is gone counts as one that reads: the write then says so.
+#[cfg(unix)]
+fn is_full() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let (stdout, stderr) = (rustix::stdio::stdout(), rustix::stdio::stderr());
+    let mut streams = [PollFd::new(&stdout, PollFlags::OUT), PollFd::new(&stderr, PollFlags::OUT)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut streams, Some(&at_once)).is_ok() && streams.iter().any(|stream| stream.revents().is_empty())
+}
+
+#[cfg(windows)]
+fn is_full() -> bool {
+    false
 }
 
 /// Of stderr itself: crossterm would ask /dev/tty, and run `tput`.

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::{Host, remote_mode};
 use crate::cli::Remote;
@@ -20,6 +20,8 @@ use crate::terminal::Input;
 const CONFIRM: Duration = Duration::from_secs(3);
 /// How often it is asked whether the session still exists: nothing tells when another client ended it.
 const PING_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked whether whoever did not read our output reads on.
+const STALL_POLL: Duration = Duration::from_millis(50);
 /// Enable answers within 10 s when GitHub hangs on the session, and never when it hangs on the repository (measured).
 const SWITCH_DEADLINE: Duration = Duration::from_secs(45);
 
@@ -47,11 +49,16 @@ impl Host {
             context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C ends the session"));
         }
         loop {
-            let facts = &self.live.facts;
-            let status = output::status_line(facts.remote, view.activity(), keys, context.terminal.size().0);
-            context.terminal.status(Some(status));
+            // Where nobody reads on, events wait, and everything else goes on.
+            let stalled = context.terminal.is_stalled();
+            if !stalled {
+                let facts = &self.live.facts;
+                let status = output::status_line(facts.remote, view.activity(), keys, context.terminal.size().0);
+                context.terminal.status(Some(status));
+            }
             tokio::select! {
-                event = self.live.next_event() => match event {
+                () = sleep(STALL_POLL), if stalled => {}
+                event = self.live.next_event(), if !stalled => match event {
                     Some(Event::Ended) => return Ok(Ending::Elsewhere),
                     Some(event) => self.on_event(context, &mut view, &event)?,
                     None => return Err(self.process.better_reason(SdkError::closed().into()).await),

@@ -13,6 +13,13 @@ fn start(sandbox: &Sandbox, cli: &std::path::Path, more: &[&str]) -> Running {
     sandbox.spawn(&[&["start", "--copilot", cli.to_str().unwrap()], more].concat())
 }
 
+/// Approves on the phone what the agent asks for next; the id of the answer.
+fn approve(github: &GitHub) -> String {
+    let asked = github.wait_event("permission.requested", PATIENCE);
+    let call = &asked["data"]["permissionRequest"]["toolCallId"];
+    github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}))
+}
+
 #[test]
 fn start_prints_exactly_the_link_and_ends_cleanly() {
     let cli = real_cli_or_return!();
@@ -104,10 +111,8 @@ fn mission_control_steers() {
     github.queue("user_message", "make a file");
     running.stderr_line("prompt (Mission Control): make a file");
     running.stderr_line("permission needed: touch made-from-the-phone");
-    let asked = github.wait_event("permission.requested", PATIENCE);
-    let call = &asked["data"]["permissionRequest"]["toolCallId"];
     assert!(!sandbox.repo().join("made-from-the-phone").exists(), "it ran unasked");
-    let answer = github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
+    let answer = approve(&github);
     running.stderr_line("answered: approved");
     github.wait_completed(&answer, PATIENCE);
     running.stderr_line("question: Which colour?");
@@ -181,9 +186,7 @@ fn a_token_from_stdin_signs_in_unseen() {
     running.stderr_line("signed in as octocat on github.com");
     running.stderr_line("phone: sign in");
     github.queue("user_message", "go");
-    let asked = github.wait_event("permission.requested", PATIENCE);
-    let call = &asked["data"]["permissionRequest"]["toolCallId"];
-    github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
+    approve(&github);
     running.stderr_line("agent: done");
     let seen = std::fs::read_to_string(sandbox.repo().join("seen-by-tools")).unwrap();
     assert!(seen.contains("HOME=") && !seen.contains(TOKEN) && !seen.contains("COPILOT_CONNECTION_TOKEN"), "{seen}");
@@ -226,9 +229,7 @@ fn tools_do_not_see_the_terminal() {
     sandbox.set("TMUX_PANE", "%1").set("SSH_CONNECTION", "1 2 3 4").set("KEPT", "yes");
     github.model([Reply::bash("env > seen-by-tools; true"), Reply::text("done")]);
     let running = start(&sandbox, &cli, &["--prompt", "go"]);
-    let asked = github.wait_event("permission.requested", PATIENCE);
-    let call = &asked["data"]["permissionRequest"]["toolCallId"];
-    github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
+    approve(&github);
     running.stderr_line("agent: done");
     let seen = std::fs::read_to_string(sandbox.repo().join("seen-by-tools")).unwrap();
     assert!(seen.contains("KEPT=yes") && !seen.contains("TMUX_PANE") && !seen.contains("SSH_CONNECTION"), "{seen}");
@@ -329,9 +330,7 @@ fn the_first_interrupt_while_starting_undoes_everything() {
 fn with_a_running_tool(github: &GitHub, sandbox: &Sandbox, cli: &std::path::Path) -> Running {
     github.model([Reply::bash("sleep 300")]);
     let running = start(sandbox, cli, &["--prompt", "go"]);
-    let asked = github.wait_event("permission.requested", PATIENCE);
-    let call = &asked["data"]["permissionRequest"]["toolCallId"];
-    github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
+    approve(github);
     let until = std::time::Instant::now() + PATIENCE;
     while !sandbox.processes().iter().any(|(_, command)| command.starts_with("sleep 300")) {
         assert!(std::time::Instant::now() < until, "the tool does not run");

@@ -73,6 +73,28 @@ fn an_interrupt_at_any_moment_of_the_start_leaves_nothing() {
     }
 }
 
+/// Whoever reads stdout does not read on, and the pipe is full: signals count all the same.
+#[test]
+fn a_reader_that_stalls_does_not_hold_up_signals() {
+    let mut sandbox = Sandbox::new();
+    let messages: Vec<_> = (0..60).map(|_| json!({"message": "x".repeat(3000)})).collect();
+    sandbox.play(&json!({"speed": 1000, "timeline": messages}));
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = sandbox.command(&["start", "--demo", "--json"]);
+    let mut child = command.stdout(writer).stderr(std::process::Stdio::null()).spawn().unwrap();
+    drop(command);
+    // The pipe holds 16 pages, one for each of these lines.
+    let unread = || rustix::io::ioctl_fionread(&reader).unwrap();
+    let until = std::time::Instant::now() + crate::support::sandbox::PATIENCE;
+    while unread() < 45_000 {
+        assert!(std::time::Instant::now() < until, "only {} bytes came", unread());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    crate::support::sandbox::kill(child.id(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    sandbox.wait_until_empty();
+}
+
 /// `nohup` starts a program with SIGHUP ignored, and means it.
 #[test]
 fn an_ignored_signal_stays_ignored() {
