@@ -57,13 +57,13 @@ pub(crate) enum StyleChoice {
     /// The best form the surface can show.
     #[default]
     Auto,
-    /// Half blocks: [`Style::HalfLow`], or [`Style::Mono`] without colour.
+    /// Half blocks: [`Style::HalfLow`], or as [`StyleChoice::Mono`] without colour.
     Half,
     /// [`Style::Wide`].
     Wide,
     /// [`Style::Tall`].
     Tall,
-    /// [`Style::Mono`].
+    /// Without colour: [`Style::Reverse`], or [`Style::Mono`] where there are no escape sequences.
     Mono,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Request {
     /// locale is only a guess at what the terminal shows, and over ssh often a wrong one.
     pub(crate) style: StyleChoice,
     /// Exchanges dark and light: for a terminal whose background was guessed wrong
-    /// ([`Style::Mono`]), whose theme turns colours 0 and 7 round ([`Palette::Basic`]), or that
+    /// ([`Style::Mono`], [`Style::Reverse`]), whose theme turns colours 0 and 7 round ([`Palette::Basic`]), or that
     /// shows the whole screen in reverse.
     pub(crate) invert: bool,
 }
@@ -95,7 +95,9 @@ pub(crate) struct Surface {
     pub(crate) colour: bool,
     /// The colour numbers to use.
     pub(crate) palette: Palette,
-    /// The terminal's background is dark, or was guessed to be. Matters to [`Style::Mono`] only:
+    /// Reverse video may be used: it is a terminal, and not a dumb one.
+    pub(crate) reverse: bool,
+    /// The terminal's background is dark, or was guessed to be. Matters without colour only:
     /// the coloured forms set both colours of every cell.
     pub(crate) dark_background: bool,
 }
@@ -224,8 +226,8 @@ fn drawings(request: Request, surface: Surface) -> Result<impl Iterator<Item = D
         style,
         quiet,
         palette,
-        // In ink alone, dark modules are inked where the paper is light.
-        swapped: invert != (style == Style::Mono && !dark_background),
+        // In the terminal's own two colours, the light ones are drawn where the background is dark, else the dark ones.
+        swapped: invert != (matches!(style, Style::Mono | Style::Reverse) && !dark_background),
     };
     Ok(styles(request.style, surface)?.iter().flat_map(move |&style| QUIET.into_iter().map(move |quiet| drawing(style, quiet))))
 }
@@ -233,7 +235,9 @@ fn drawings(request: Request, surface: Surface) -> Result<impl Iterator<Item = D
 /// The forms that may be tried, best and largest first.
 fn styles(choice: StyleChoice, surface: Surface) -> Result<&'static [Style], Misfit> {
     match (choice, surface.colour, surface.utf8) {
-        (StyleChoice::Mono, _, _) | (StyleChoice::Half, false, _) | (StyleChoice::Auto, false, true) => Ok(&[Style::Mono]),
+        (StyleChoice::Mono, _, _) | (StyleChoice::Half, false, _) | (StyleChoice::Auto, false, true) => {
+            Ok(if surface.reverse { &[Style::Reverse] } else { &[Style::Mono] })
+        }
         (StyleChoice::Half, true, _) | (StyleChoice::Auto, true, true) => Ok(&[Style::HalfLow]),
         // Wide even at its smaller quiet zone before tall: it scans from twice the distance
         // (measured).

@@ -161,6 +161,7 @@ impl Terminal {
             rows,
             utf8: self.utf8 || !self.stderr_tty,
             colour: self.colour,
+            reverse: self.stderr_tty && !self.dumb,
             palette: qr::Palette::for_term(&env::get("TERM").unwrap_or_default()),
             // Asking the terminal is not reliable (tmux and urxvt never answer, screen answers late); only urxvt sets the variable.
             dark_background: env::get("COLORFGBG").is_none_or(|value| !matches!(value.rsplit(';').next(), Some("7" | "15"))),

@@ -7,7 +7,7 @@ const RESET: &str = "\x1b[0m";
 
 /// A surface of this size on which everything works.
 fn surface(columns: u16, rows: u16) -> Surface {
-    Surface { columns, rows, utf8: true, colour: true, palette: Palette::Indexed, dark_background: true }
+    Surface { columns, rows, utf8: true, colour: true, palette: Palette::Indexed, reverse: false, dark_background: true }
 }
 
 fn asked(style: StyleChoice) -> Request {
@@ -135,7 +135,7 @@ fn read(picture: &[Vec<bool>], module: (usize, usize)) -> Result<String, String>
 /// Reads drawn lines on a terminal with this background.
 fn read_lines(lines: &[String], style: Style, dark_background: bool) -> Result<String, String> {
     let module = match style {
-        Style::HalfLow | Style::Mono => (1, 1),
+        Style::HalfLow | Style::Mono | Style::Reverse => (1, 1),
         Style::Wide => (2, 2),
         Style::Tall => (1, 2),
     };
@@ -234,7 +234,7 @@ fn every_form_reads_back_over_the_lengths() {
                     assert!(parameters(line).iter().all(|parameter| allowed.contains(parameter)), "{line:?}");
                     match style {
                         Style::Mono => assert!(!line.contains('\x1b')),
-                        Style::HalfLow => assert!(line.ends_with(RESET)),
+                        Style::HalfLow | Style::Reverse => assert!(line.ends_with(RESET)),
                         Style::Wide | Style::Tall => {
                             assert!(line.is_ascii() && line.ends_with(RESET));
                         }
@@ -478,4 +478,30 @@ fn svg_reads_back() {
         picture[y][x..x + length].fill(true);
     }
     assert_eq!(read(&picture, (1, 1)), Ok(text));
+}
+
+/// Reverse video is the half-low drawing in the terminal's own colours, whichever of them is the background.
+#[test]
+fn reverse_video_reads_back_on_dark_and_light() {
+    let text = url(90, 5);
+    let code = Code::new(&text).unwrap();
+    for dark_background in [true, false] {
+        let surface = Surface { colour: false, reverse: true, dark_background, ..surface(80, 40) };
+        let drawing = code.fit(asked(StyleChoice::Auto), surface, 1).unwrap();
+        assert_eq!(drawing.style, Style::Reverse);
+        // What a terminal makes of it: its own two colours, or these exchanged.
+        let (own, reversed) = ("\x1b[38;5;231;48;5;16m", "\x1b[38;5;16;48;5;231m");
+        let (own, reversed) = if dark_background { (own, reversed) } else { (reversed, own) };
+        let shown = |line: &String| line.replace("\x1b[27m", own).replace("\x1b[7m", reversed);
+        let coloured = Drawing { style: Style::HalfLow, swapped: false, ..drawing };
+        let pixels = |lines: &[String]| {
+            lines
+                .iter()
+                .flat_map(|line| parse(line))
+                .map(|(ink, front, back)| if ink == ' ' { (back, back) } else { (back, front) })
+                .collect::<Vec<_>>()
+        };
+        let lines: Vec<String> = code.draw(drawing).iter().map(shown).collect();
+        assert_eq!(pixels(&lines), pixels(&code.draw(coloured)));
+    }
 }

@@ -45,10 +45,11 @@ impl Process {
     /// Its output goes to a file in `log_dir`, which must exist and be private.
     pub(crate) fn spawn(cli: &Cli, log_dir: &Path) -> Result<Self, SdkError> {
         let output = log_dir.join(OUTPUT);
-        // The lock lasts as long as anybody has the file open, so as long as the runtime lives: its logs are then not removed as old.
         let log = create_private(&output)
-            .and_then(|log| log.lock().map(|()| log))
             .map_err(|source| SdkError::Io { what: format!("{} cannot be written", output.display()), source })?;
+        // Lasts as long as anybody has the file open, so as long as the runtime lives: its logs are then not removed as old. Where files
+        // cannot be locked, they may be.
+        let _ = log.try_lock();
         let token = connection_token()?;
         let mut command = CommandWrap::with_new(&cli.program, |command| {
             for name in env::per_terminal() {

@@ -203,7 +203,8 @@ fn decode_all(screen: &vt100::Screen) -> Vec<String> {
             "▄" => !half.is_multiple_of(2),
             _ => false,
         };
-        Some(if ink { light(cell.fgcolor(), true) } else { light(cell.bgcolor(), false) })
+        let shown = if ink { light(cell.fgcolor(), true) } else { light(cell.bgcolor(), false) };
+        Some(shown != cell.inverse())
     };
     let (width, height) = (usize::from(columns.get()), usize::from(rows.get()) * 2);
     let mut image = rqrr::PreparedImage::prepare_from_greyscale(width * SCALE, height * SCALE, |x, y| {
