@@ -81,6 +81,7 @@ pub(crate) struct Request {
 
 /// What is known of the terminal that the code is to be drawn on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the terminal")]
 pub(crate) struct Surface {
     /// The width in character cells. A terminal that reports 0x0 does not know its size: the caller
     /// puts in what it assumes, or takes [`Code::unbounded`].

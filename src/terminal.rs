@@ -81,7 +81,7 @@ impl Terminal {
 
     /// Whether a write to stdout or stderr would wait: whoever reads it does not read on.
     pub(crate) fn is_stalled(&self) -> bool {
-        is_full()
+        !self.muted && is_full()
     }
 
     /// Gives up on readers that do not read: at the end nothing may wait for them.

@@ -280,6 +280,32 @@ fn state_is_private_and_links_are_refused() {
     assert_eq!(target.read_dir().unwrap().count(), 0);
 }
 
+/// Old logs go, but never those of a runtime that lives: it writes there.
+#[test]
+fn old_logs_go_and_live_ones_stay() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({}));
+    let logs = sandbox.state().join("logs");
+    let age = |folder: &std::path::Path| {
+        let eight_days_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(8 * 24);
+        std::fs::File::open(folder).unwrap().set_modified(eight_days_ago).unwrap();
+    };
+    let running = sandbox.spawn(&["start", "--demo"]);
+    running.stdout_line("https://");
+    let live = std::fs::read_dir(&logs).unwrap().next().unwrap().unwrap().path();
+    let old = logs.join("runtime-of-a-failure");
+    std::fs::create_dir(&old).unwrap();
+    std::fs::write(old.join("output.log"), "").unwrap();
+    age(&live);
+    age(&old);
+    sandbox.play(&json!({"speed": 100, "timeline": ["closeSession"]}));
+    demo(&sandbox, &[]).expect_code(0);
+    assert!(live.exists() && !old.exists());
+    running.signal("INT");
+    running.finish().expect_code(130);
+    assert!(!live.exists());
+}
+
 /// What the agent writes has the permissions that the user's umask gives, not ours.
 #[test]
 fn the_umask_is_left_alone() {
