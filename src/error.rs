@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::paths::StateError;
 use crate::repo::RepoError;
 use crate::sdk::SdkError;
 use crate::shutdown::Signal;
@@ -129,6 +130,9 @@ impl From<&anyhow::Error> for Report {
         if let Some(Interrupted(signal)) = error.downcast_ref::<Interrupted>() {
             return Report::new(Exit::Signal(*signal), "signal", error);
         }
+        if error.is::<StateError>() {
+            return Report::new(Exit::Failed, "state", error).hint(STATE);
+        }
         if error.is::<DeadlinePassed>() {
             return deadline(error);
         }
@@ -146,6 +150,7 @@ const SIGN_IN: &str = "sign in: run `copilot` and type /login, or `gh auth login
 const TOKEN: &str = "in scripts: set COPILOT_GITHUB_TOKEN, GH_TOKEN or GITHUB_TOKEN, or pipe a token in with --token-stdin";
 const ADMIN: &str = "ask the organisation's administrator for the policy \"Store local sessions in the Cloud\": View and control";
 const LATER: &str = "check the network (a proxy, its certificate? HTTPS_PROXY, NODE_EXTRA_CA_CERTS) and https://www.githubstatus.com; try again later";
+const STATE: &str = "is the disk full, or the folder not yours? another one: COPILOT_REMOTE_STATE_DIR";
 const INSTALL: &str = "install or update it: npm install -g @github/copilot";
 
 fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
@@ -176,9 +181,11 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
             Report::new(Exit::Failed, "untrusted-url", error).hint("on another GitHub host: set GH_HOST, as for gh")
         }
         SdkError::Deadline { .. } => Report::new(Exit::Deadline, "deadline", error).hint(LATER),
-        SdkError::RuntimeEnded { .. } => Report::new(Exit::Failed, "runtime-ended", error),
-        SdkError::Rpc { .. } | SdkError::Connection(_) => Report::new(Exit::Failed, "runtime", error),
-        SdkError::Io { .. } => Report::new(Exit::Failed, "io", error),
+        SdkError::RuntimeEnded { .. } => Report::new(Exit::Failed, "runtime-ended", error)
+            .hint("was it killed, or out of memory? its log may tell; then start again"),
+        SdkError::Rpc { .. } | SdkError::Connection(_) => Report::new(Exit::Failed, "runtime", error)
+            .hint("its log may tell why; a newer Copilot CLI may help: npm install -g @github/copilot"),
+        SdkError::Io { .. } => Report::new(Exit::Failed, "io", error).hint(STATE),
     }
 }
 

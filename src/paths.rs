@@ -28,17 +28,29 @@ pub(crate) fn state_dir() -> anyhow::Result<PathBuf> {
     Ok(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned())
 }
 
+/// A folder of the state that cannot be made, or is not the user's alone.
+#[derive(Debug, thiserror::Error)]
+#[error("the state folder {} cannot be used", folder.display())]
+pub(crate) struct StateError {
+    folder: PathBuf,
+    source: io::Error,
+}
+
 /// Makes a fresh folder for the logs of one runtime, below the state folder; older ones are removed.
 pub(crate) fn new_log_dir() -> anyhow::Result<PathBuf> {
     let state = state_dir()?;
-    private_dir(&state).with_context(|| format!("the state folder {} cannot be used", state.display()))?;
     let logs = state.join("logs");
-    private_dir(&logs).with_context(|| format!("the log folder {} cannot be used", logs.display()))?;
+    let unusable = |folder: &Path| {
+        let folder = folder.to_owned();
+        |source| StateError { folder, source }
+    };
+    private_dir(&state).map_err(unusable(&state))?;
+    private_dir(&logs).map_err(unusable(&logs))?;
     remove_old(&logs);
     let folder = tempfile::Builder::new()
         .prefix(&format!("runtime-{}-", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")))
         .tempdir_in(&logs)
-        .with_context(|| format!("no folder can be made in {}", logs.display()))?;
+        .map_err(unusable(&logs))?;
     Ok(folder.keep())
 }
 

@@ -108,7 +108,11 @@ pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, Rep
         path: directory.to_owned(),
         host: host.to_owned(),
         found: if found.is_empty() { String::new() } else { format!(" ({})", found.join(", ")) },
-        other: locations.into_iter().map(|(_, at)| at.host).find(|host| host.contains("github") || host.ends_with(".ghe.com")),
+        // It goes into a command that is offered for typing.
+        other: locations.into_iter().map(|(_, at)| at.host).find(|host| {
+            let plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+            plain && (host.contains("github") || host.ends_with(".ghe.com"))
+        }),
     })
 }
 

@@ -49,7 +49,7 @@ pub(crate) enum SdkError {
     Connection(String),
     #[error("{method} failed: {message}")]
     Rpc { method: &'static str, code: i32, message: String },
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     Io { what: String, source: io::Error },
 }
 

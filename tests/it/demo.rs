@@ -276,7 +276,11 @@ fn state_is_private_and_links_are_refused() {
     std::os::unix::fs::symlink(&target, &link).unwrap();
     sandbox.set("COPILOT_REMOTE_STATE_DIR", link.to_str().unwrap());
     let done = demo(&sandbox, &[]).expect_code(1);
-    assert!(done.stderr.contains("/linked cannot be used: it is a symbolic link"), "{}", done.stderr);
+    let expected = format!("error: the state folder {} cannot be used: it is a symbolic link\nhint: ", link.display());
+    assert!(done.stderr.contains(&expected), "{}", done.stderr);
+    sandbox.set("COPILOT_REMOTE_STATE_DIR", "/proc/nowhere");
+    let done = demo(&sandbox, &["--json"]).expect_code(1);
+    assert_eq!(done.json()[0]["reason"], "state", "{}", done.stderr);
     assert_eq!(target.read_dir().unwrap().count(), 0);
 }
 
