@@ -82,7 +82,6 @@ impl Host {
             Err(error) => Err(error.into()),
         };
         context.terminal.close_keyboard();
-        context.terminal.mute_if_stalled();
         let ending = match ending {
             Err(error) if is_closed_output(&error) => Ok(Ending::OutputClosed),
             other => other,
@@ -129,7 +128,7 @@ async fn launch(context: &mut Context<'_>, plan: &Plan) -> anyhow::Result<(Proce
         } else {
             format!("starting the Copilot CLI ({})", cli.program.display())
         };
-        let error = match Process::spawn(cli, &paths::new_log_dir()?) {
+        let error = match Process::spawn(cli, paths::new_log_dir()?) {
             Ok(mut process) => match context.step(&step, plan.deadline, process.connect()).await {
                 Ok(runtime) => return Ok((process, runtime)),
                 Err(error) => {
@@ -287,7 +286,8 @@ async fn end(context: &mut Context<'_>, mut process: Process, runtime: Option<&R
         _ = context.shutdown.next() => {}
     }
     context.terminal.status(None);
-    let unexplained = error.is_some_and(|error| matches!(Report::from(error).exit, Exit::Failed | Exit::Deadline));
+    let unexplained =
+        error.is_some_and(|error| !is_closed_output(error) && matches!(Report::from(error).exit, Exit::Failed | Exit::Deadline));
     if unexplained {
         context.terminal.say(&Line::new(Tone::Dim, format!("log of the Copilot CLI: {}", process.log_dir().display())));
     } else {

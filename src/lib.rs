@@ -108,7 +108,7 @@ fn enter(folder: Option<&Path>) -> anyhow::Result<PathBuf> {
 
 /// Prints a text that is the data.
 fn print(terminal: &mut Terminal, text: &str) -> anyhow::Result<u8> {
-    terminal.data(text.trim_end())?;
+    terminal.print(text)?;
     Ok(Exit::Done.code())
 }
 

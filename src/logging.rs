@@ -1,11 +1,13 @@
 //! The log of this program and of the SDK, on stderr, for those who ask with `-v`. It carries no tokens: what goes over the wire
 //! is never logged here.
 
+use std::io;
+
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::terminal::LogWriter;
+use crate::terminal::log_line;
 
 /// `-v`: our own words; `-vv`: the SDK's too.
 pub(crate) fn init(verbose: u8) {
@@ -14,8 +16,21 @@ pub(crate) fn init(verbose: u8) {
         1 => Targets::new().with_target("copilot_remote", Level::DEBUG),
         _ => Targets::new().with_target("copilot_remote", Level::DEBUG).with_target("github_copilot_sdk", Level::DEBUG),
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(|| LogWriter).with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| LogLines).with_ansi(false);
     let subscriber = tracing_subscriber::registry().with(filter).with(lines);
     // Fails only where a test process sets a second one.
     let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+struct LogLines;
+
+impl io::Write for LogLines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        log_line(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
+use tempfile::TempDir;
 
 use crate::env;
 
@@ -37,7 +38,7 @@ pub(crate) struct StateError {
 }
 
 /// Makes a fresh folder for the logs of one runtime, below the state folder; older ones are removed.
-pub(crate) fn new_log_dir() -> anyhow::Result<PathBuf> {
+pub(crate) fn new_log_dir() -> anyhow::Result<TempDir> {
     let state = state_dir()?;
     let logs = state.join("logs");
     let unusable = |folder: &Path| {
@@ -47,14 +48,12 @@ pub(crate) fn new_log_dir() -> anyhow::Result<PathBuf> {
     private_dir(&state).map_err(unusable(&state))?;
     private_dir(&logs).map_err(unusable(&logs))?;
     remove_old(&logs);
-    let folder = tempfile::Builder::new()
-        .prefix(&format!("runtime-{}-", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")))
-        .tempdir_in(&logs)
-        .map_err(unusable(&logs))?;
-    Ok(folder.keep())
+    let name = format!("runtime-{}-", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
+    Ok(tempfile::Builder::new().prefix(&name).tempdir_in(&logs).map_err(unusable(&logs))?)
 }
 
-/// Makes sure that `folder` is a real folder (no symbolic link: others could aim it elsewhere) that only the user reads.
+/// Makes sure that `folder` is a real folder (no symbolic link: others could aim it elsewhere) that only the user writes to. One that is
+/// made here nobody else reads; of one that is there already the mode is left alone, as it may not be ours.
 fn private_dir(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -67,12 +66,12 @@ fn private_dir(folder: &Path) -> io::Result<()> {
     }
     #[cfg(unix)]
     {
-        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        use std::os::unix::fs::MetadataExt as _;
         if found.uid() != rustix::process::geteuid().as_raw() {
             return Err(io::Error::other("it belongs to another user"));
         }
-        if found.mode() & 0o077 != 0 {
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+        if found.mode() & 0o022 != 0 {
+            return Err(io::Error::other("others can write to it"));
         }
     }
     Ok(())

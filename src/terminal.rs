@@ -4,8 +4,9 @@
 //! which is redrawn. All text is made harmless here, so that no caller can forget to.
 
 mod keyboard;
+mod writer;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -17,6 +18,7 @@ use crate::output::{self, Line, Tone};
 use crate::qr;
 pub(crate) use keyboard::Input;
 use keyboard::Keyboard;
+use writer::{Stream, Writer};
 
 /// Erases the line and goes to its start.
 const ERASE_LINE: &str = "\r\x1b[K";
@@ -37,10 +39,9 @@ pub(crate) struct Terminal {
     utf8: bool,
     quiet: bool,
     log: bool,
-    /// Nothing more is written: see [`Terminal::mute_if_stalled`].
-    muted: bool,
     status: Option<String>,
     keyboard: Option<Keyboard>,
+    writer: Writer,
 }
 
 impl Terminal {
@@ -58,9 +59,9 @@ impl Terminal {
             utf8: is_utf8(),
             quiet,
             log,
-            muted: false,
             status: None,
             keyboard: None,
+            writer: Writer::start(),
         }
     }
 
@@ -79,30 +80,24 @@ impl Terminal {
         self.same
     }
 
-    /// Whether a write to stdout or stderr would wait: whoever reads it does not read on.
+    /// Whether whoever reads our output has stopped to read.
     pub(crate) fn is_stalled(&self) -> bool {
-        !self.muted && is_full()
-    }
-
-    /// Gives up on readers that do not read: at the end nothing may wait for them.
-    pub(crate) fn mute_if_stalled(&mut self) {
-        self.muted = self.is_stalled();
+        self.writer.is_stalled()
     }
 
     /// Writes one line of data to stdout. The error matters: whoever reads it may be gone.
     pub(crate) fn data(&mut self, text: &str) -> io::Result<()> {
-        if self.muted {
-            return Ok(());
-        }
         if self.stdout_tty {
             self.erase_status();
         }
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(format!("{text}\n").as_bytes())?;
-        stdout.flush()?;
-        drop(stdout);
+        self.writer.write_data(format!("{text}\n"), false)?;
         self.draw_status();
         Ok(())
+    }
+
+    /// Writes a whole text to stdout, as slowly as it is read.
+    pub(crate) fn print(&mut self, text: &str) -> io::Result<()> {
+        self.writer.write_data(text.to_owned(), true)
     }
 
     /// Writes a line of talk, unless the user wants quiet.
@@ -170,12 +165,11 @@ impl Terminal {
     }
 
     /// Asks the terminal to put `text` into the clipboard (OSC 52); it does not say whether it did.
-    #[expect(clippy::unused_self, reason = "only who has the terminal may write to it")]
     pub(crate) fn copy(&mut self, text: &str) {
         use crossterm::Command as _;
         let mut sequence = String::new();
         if crossterm::clipboard::CopyToClipboard::to_clipboard_from(text).write_ansi(&mut sequence).is_ok() {
-            write_stderr(&sequence);
+            self.write(sequence);
         }
     }
 
@@ -213,27 +207,29 @@ impl Terminal {
     }
 
     fn append(&mut self, text: &str) {
-        if self.muted {
-            return;
-        }
         let erase = if self.shows_status() { ERASE_LINE } else { "" };
-        write_stderr(&format!("{erase}{text}\n{}", self.fitted_status()));
+        self.write(format!("{erase}{text}\n{}", self.fitted_status()));
+    }
+
+    /// A terminal that went away is no error: the signal tells.
+    fn write(&self, text: String) {
+        self.writer.write(Stream::Stderr, text);
     }
 
     /// In the background the last line belongs to the shell.
     fn shows_status(&self) -> bool {
-        !self.muted && self.status.is_some() && self.keyboard.as_ref().is_none_or(Keyboard::is_active)
+        self.status.is_some() && self.keyboard.as_ref().is_none_or(Keyboard::is_active)
     }
 
     fn erase_status(&self) {
         if self.shows_status() {
-            write_stderr(ERASE_LINE);
+            self.write(ERASE_LINE.to_owned());
         }
     }
 
     fn draw_status(&self) {
         if self.shows_status() {
-            write_stderr(&self.fitted_status());
+            self.write(self.fitted_status());
         }
     }
 
@@ -286,27 +282,14 @@ impl Drop for Terminal {
 }
 
 /// Where the log goes: to stderr, made harmless a line at a time.
-#[derive(Debug)]
-pub(crate) struct LogWriter;
-
-impl io::Write for LogWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for line in String::from_utf8_lossy(bytes).lines() {
-            write_stderr(&format!("{}\n", output::sanitised(line)));
+pub(crate) fn log_line(bytes: &[u8]) {
+    use io::Write as _;
+    for line in String::from_utf8_lossy(bytes).lines() {
+        // Lost where nobody reads on: the log must not hold up what it tells of.
+        if !is_full() {
+            let _ = writeln!(io::stderr(), "{}", output::sanitised(line));
         }
-        Ok(bytes.len())
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// One write, so that lines of several processes do not mix. A terminal that went away is no error: the signal tells.
-fn write_stderr(text: &str) {
-    let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes());
-    let _ = stderr.flush();
 }
 
 /// `--color` > `NO_COLOR` > `CLICOLOR_FORCE` > whether it is a terminal (no-color.org).
@@ -330,15 +313,15 @@ fn is_utf8() -> bool {
     codeset.replace('-', "").eq_ignore_ascii_case("utf8")
 }
 
-/// Whether stdout or stderr takes nothing at the moment. A reader that is gone counts as one that reads: the write then says so.
+/// Whether stderr takes nothing at the moment: a pipe that nobody empties, a terminal that was stopped with Ctrl-S.
 #[cfg(unix)]
 fn is_full() -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-    let (stdout, stderr) = (rustix::stdio::stdout(), rustix::stdio::stderr());
-    let mut streams = [PollFd::new(&stdout, PollFlags::OUT), PollFd::new(&stderr, PollFlags::OUT)];
+    let stderr = rustix::stdio::stderr();
+    let mut streams = [PollFd::new(&stderr, PollFlags::OUT)];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut streams, Some(&at_once)).is_ok() && streams.iter().any(|stream| stream.revents().is_empty())
+    poll(&mut streams, Some(&at_once)).is_ok() && streams[0].revents().is_empty()
 }
 
 #[cfg(windows)]

@@ -79,8 +79,8 @@ impl Host {
     fn on_event(&mut self, context: &mut Context<'_>, view: &mut View, event: &Event) -> anyhow::Result<()> {
         view.see(event);
         match event {
+            Event::Link { url } => self.on_link(context, view, url)?,
             // Of our own switches the answer tells.
-            Event::Link { url } if view.switch.is_idle() => self.on_link(context, view, url)?,
             Event::Steerable(steerable) if view.switch.is_idle() => {
                 let facts = &mut self.live.facts;
                 let remote = match (*steerable, facts.remote) {
@@ -90,7 +90,7 @@ impl Host {
                 };
                 if remote != facts.remote {
                     facts.remote = remote;
-                    context.tell(&Update::Remote { remote, url: None })?;
+                    self.tell_remote(context, view)?;
                 }
             }
             _ => {}
@@ -108,8 +108,21 @@ impl Host {
             return Ok(context.tell(&Update::Caution(error.to_string()))?);
         }
         facts.url = Some(url.to_owned());
-        context.tell(&Update::Remote { remote: facts.remote, url: Some(url) })?;
-        self.draw(context, view);
+        // While remote is off or being switched, it is told when that is on.
+        if facts.remote != Remote::Off && view.switch.is_idle() {
+            self.tell_remote(context, view)?;
+        }
+        Ok(())
+    }
+
+    /// Tells how remote is now, with the link and its code where it is shared.
+    fn tell_remote(&self, context: &mut Context<'_>, view: &mut View) -> anyhow::Result<()> {
+        let facts = &self.live.facts;
+        let url = facts.url.as_deref().filter(|_| facts.remote != Remote::Off);
+        context.tell(&Update::Remote { remote: facts.remote, url })?;
+        if url.is_some() {
+            self.draw(context, view);
+        }
         Ok(())
     }
 
@@ -135,6 +148,7 @@ impl Host {
                 say(context, &format!("switching remote {}…", wanted.word()));
                 view.switch = Switch::start(self.live.session.clone(), wanted);
             }
+            ('q' | 'o' | 'c', None) if facts.remote != Remote::Off => say(context, "there is no link yet"),
             ('q' | 'o' | 'c', None) => say(context, "remote is off, so there is no link; r switches it on"),
             ('q', Some(link)) => link::draw_again(context, &link, &self.qr),
             ('o', Some(_)) if facts.demo => say(context, "this is a demo: the link opens no session"),
@@ -172,12 +186,7 @@ impl Host {
                 Err(error) => context.tell(&Update::Caution(error.to_string()))?,
             }
         }
-        if facts.remote == Remote::Off {
-            return Ok(context.tell(&Update::Remote { remote: Remote::Off, url: None })?);
-        }
-        context.tell(&Update::Remote { remote: facts.remote, url: facts.url.as_deref() })?;
-        self.draw(context, view);
-        Ok(())
+        self.tell_remote(context, view)
     }
 }
 

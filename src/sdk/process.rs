@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap};
+use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use super::{Cli, Runtime, SdkError, tree};
@@ -42,8 +43,9 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `cli` in a session of its own (setsid): a terminal's Ctrl-C and hangup do not reach it, and its tools have no terminal.
     ///
-    /// Its output goes to a file in `log_dir`, which must exist and be private.
-    pub(crate) fn spawn(cli: &Cli, log_dir: &Path) -> Result<Self, SdkError> {
+    /// Its output goes to a file in `logs`, a private folder that goes away if it cannot be started.
+    pub(crate) fn spawn(cli: &Cli, logs: TempDir) -> Result<Self, SdkError> {
+        let log_dir = logs.path();
         let output = log_dir.join(OUTPUT);
         let log = create_private(&output)
             .map_err(|source| SdkError::Io { what: format!("{} cannot be written", output.display()), source })?;
@@ -74,7 +76,7 @@ impl Process {
         let child =
             command.spawn().map_err(|error| SdkError::CliUnusable { program: cli.program.clone(), reason: error.to_string() })?;
         tracing::debug!(program = %cli.program.display(), pid = child.id(), logs = %log_dir.display(), "started the runtime");
-        Ok(Self { group: child.id(), child, program: cli.program.clone(), token, log_dir: log_dir.to_owned(), output })
+        Ok(Self { group: child.id(), child, program: cli.program.clone(), token, log_dir: logs.keep(), output })
     }
 
     /// The program's file.

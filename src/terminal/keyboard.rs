@@ -149,6 +149,8 @@ mod mode {
     use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
     use rustix::termios::{LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios};
 
+    use crate::terminal::is_full;
+
     #[derive(Debug)]
     pub(super) struct Mode {
         found: Termios,
@@ -166,19 +168,24 @@ mod mode {
             let mode = Self { found };
             // Typed before the keys were shown: meant for something else.
             rustix::termios::tcflush(stdin, QueueSelector::IFlush)?;
-            let _ = crossterm::execute!(io::stderr(), EnableBracketedPaste);
+            if !is_full() {
+                let _ = crossterm::execute!(io::stderr(), EnableBracketedPaste);
+            }
             Ok(mode)
         }
     }
 
     impl Drop for Mode {
         fn drop(&mut self) {
-            let _ = crossterm::execute!(io::stderr(), DisableBracketedPaste);
             // In the background this would stop the program.
             if super::jobs::in_foreground() {
                 let stdin = rustix::stdio::stdin();
                 let _ = rustix::termios::tcflush(stdin, QueueSelector::IFlush);
                 let _ = rustix::termios::tcsetattr(stdin, OptionalActions::Now, &self.found);
+            }
+            // A terminal that was stopped (Ctrl-S) would keep us for ever.
+            if !is_full() {
+                let _ = crossterm::execute!(io::stderr(), DisableBracketedPaste);
             }
         }
     }

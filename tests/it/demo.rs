@@ -219,7 +219,9 @@ fn a_closed_stdout_ends_quietly() {
     let mut command = sandbox.command(&["start", "--demo", "--json"]);
     let output = command.stdout(writer).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(!String::from_utf8_lossy(&output.stderr).contains("error"), "{}", String::from_utf8_lossy(&output.stderr));
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(!talk.contains("error") && !talk.contains("log of"), "{talk}");
+    assert_eq!(std::fs::read_dir(sandbox.state().join("logs")).unwrap().count(), 0);
 }
 
 #[test]
@@ -278,6 +280,14 @@ fn state_is_private_and_links_are_refused() {
     let done = demo(&sandbox, &[]).expect_code(1);
     let expected = format!("error: the state folder {} cannot be used: it is a symbolic link\nhint: ", link.display());
     assert!(done.stderr.contains(&expected), "{}", done.stderr);
+    // A folder that is others' as well is not made ours.
+    let shared = sandbox.path("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o1777)).unwrap();
+    sandbox.set("COPILOT_REMOTE_STATE_DIR", shared.to_str().unwrap());
+    let done = demo(&sandbox, &[]).expect_code(1);
+    assert!(done.stderr.contains("/shared cannot be used: others can write to it"), "{}", done.stderr);
+    assert_eq!(shared.metadata().unwrap().permissions().mode() & 0o7777, 0o1777);
     sandbox.set("COPILOT_REMOTE_STATE_DIR", "/proc/nowhere");
     let done = demo(&sandbox, &["--json"]).expect_code(1);
     assert_eq!(done.json()[0]["reason"], "state", "{}", done.stderr);

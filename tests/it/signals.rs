@@ -77,13 +77,14 @@ fn an_interrupt_at_any_moment_of_the_start_leaves_nothing() {
 #[test]
 fn a_reader_that_stalls_does_not_hold_up_signals() {
     let mut sandbox = Sandbox::new();
-    let messages: Vec<_> = (0..60).map(|_| json!({"message": "x".repeat(3000)})).collect();
+    let mut messages: Vec<_> = (0..60).map(|_| json!({"message": "x".repeat(3000)})).collect();
+    messages.insert(0, json!({"message": "x".repeat(300_000)}));
     sandbox.play(&json!({"speed": 1000, "timeline": messages}));
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = sandbox.command(&["start", "--demo", "--json"]);
     let mut child = command.stdout(writer).stderr(std::process::Stdio::null()).spawn().unwrap();
     drop(command);
-    // The pipe holds 16 pages, one for each of these lines.
+    // The pipe holds 16 pages.
     let unread = || rustix::io::ioctl_fionread(&reader).unwrap();
     let until = std::time::Instant::now() + crate::support::sandbox::PATIENCE;
     while unread() < 45_000 {

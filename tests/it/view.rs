@@ -337,6 +337,28 @@ fn the_terminal_is_restored_on_every_way_out() {
     assert_eq!(pty.finish(), 1);
 }
 
+/// Stopped with Ctrl-S: signals count, and nothing waits for Ctrl-Q.
+#[test]
+fn a_stopped_terminal_does_not_hold_up_the_end() {
+    let sandbox = calm();
+    let mut pty = start(&sandbox, 80, 40, "");
+    pty.shows("? help");
+    let (pid, _) = sandbox
+        .processes()
+        .into_iter()
+        .find(|(_, command)| command.contains("start --demo") && !command.contains("stty"))
+        .unwrap();
+    pty.send("\u{13}??");
+    pty.nothing_happens(Duration::from_millis(200));
+    crate::support::sandbox::kill(pid, "TERM");
+    let until = std::time::Instant::now() + crate::support::sandbox::PATIENCE;
+    while sandbox.processes().iter().any(|(other, _)| *other == pid) {
+        assert!(std::time::Instant::now() < until, "it waits for Ctrl-Q");
+    }
+    pty.send("\u{11}");
+    assert_eq!(pty.finish(), 143);
+}
+
 /// Without a terminal on stdin there are no keys, and the view says nothing of them.
 #[test]
 fn without_keys_nothing_is_said_of_them() {

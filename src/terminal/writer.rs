@@ -1,0 +1,110 @@
+//! Writing without waiting: a reader that does not read on must hold up neither signals nor the session.
+//!
+//! One thread writes to both streams, in order. Who writes waits a moment for the outcome at most; what is still to be written tells
+//! whether the reader has stalled.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a line of data waits to hear whether anybody reads: a pipe without a reader says so at once.
+const OUTCOME: Duration = Duration::from_millis(200);
+/// How long the end waits for a reader that is only slow.
+const DRAIN: Duration = Duration::from_millis(500);
+/// So many writes that wait make a stalled reader: more than any burst of our own has.
+const STALLED: usize = 64;
+
+/// Where a text goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+struct Job {
+    stream: Stream,
+    text: String,
+    /// Who wants to know the outcome.
+    outcome: Option<Sender<io::Result<()>>>,
+}
+
+/// The thread that writes; dropping this waits for it, but not for ever.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Sender<Job>,
+    /// How many of them are not written yet.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Writer {
+    pub(super) fn start() -> Self {
+        let (jobs, todo) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let left = waiting.clone();
+        thread::spawn(move || write_all(&todo, &left));
+        Self { jobs, waiting }
+    }
+
+    /// Writes when the reader lets us.
+    pub(super) fn write(&self, stream: Stream, text: String) {
+        self.send(stream, text, None);
+    }
+
+    /// Writes and says whether that worked; also where it is not known in a moment: that shows as a stall. `patient`: waits until it is known.
+    pub(super) fn write_data(&self, text: String, patient: bool) -> io::Result<()> {
+        let (outcome, told) = channel();
+        self.send(Stream::Stdout, text, Some(outcome));
+        if patient {
+            return told.recv().unwrap_or(Ok(()));
+        }
+        told.recv_timeout(OUTCOME).unwrap_or(Ok(()))
+    }
+
+    fn send(&self, stream: Stream, text: String, outcome: Option<Sender<io::Result<()>>>) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // The thread lives as long as this.
+        let _ = self.jobs.send(Job { stream, text, outcome });
+    }
+
+    /// Whether whoever reads our output has stopped to read.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > STALLED
+    }
+
+    /// Waits until all is written, or a reader has had its time.
+    pub(super) fn drain(&self) {
+        let until = Instant::now() + DRAIN;
+        while self.waiting.load(Ordering::Acquire) > 0 && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.drain();
+    }
+}
+
+fn write_all(todo: &Receiver<Job>, waiting: &AtomicUsize) {
+    for Job { stream, text, outcome } in todo {
+        let written = match stream {
+            Stream::Stdout => write(&mut io::stdout().lock(), &text),
+            Stream::Stderr => write(&mut io::stderr().lock(), &text),
+        };
+        waiting.fetch_sub(1, Ordering::Release);
+        if let Some(outcome) = outcome {
+            // Who asked may have stopped waiting.
+            let _ = outcome.send(written);
+        }
+    }
+}
+
+/// One write, so that lines of several processes do not mix.
+fn write(stream: &mut impl io::Write, text: &str) -> io::Result<()> {
+    stream.write_all(text.as_bytes())?;
+    stream.flush()
+}
