@@ -149,7 +149,7 @@ mod mode {
     use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
     use rustix::termios::{LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios};
 
-    use crate::terminal::is_full;
+    use super::super::is_full;
 
     #[derive(Debug)]
     pub(super) struct Mode {
