@@ -5,10 +5,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a line of data waits to hear whether anybody reads: a pipe without a reader says so at once.
 const OUTCOME: Duration = Duration::from_millis(200);
@@ -37,6 +37,8 @@ pub(super) struct Writer {
     jobs: Sender<Job>,
     /// How many of them are not written yet.
     waiting: Arc<AtomicUsize>,
+    /// The last line of data was not written in time.
+    late: AtomicBool,
 }
 
 impl Writer {
@@ -45,7 +47,7 @@ impl Writer {
         let waiting = Arc::new(AtomicUsize::new(0));
         let left = waiting.clone();
         thread::spawn(move || write_all(&todo, &left));
-        Self { jobs, waiting }
+        Self { jobs, waiting, late: AtomicBool::new(false) }
     }
 
     /// Writes when the reader lets us.
@@ -55,12 +57,19 @@ impl Writer {
 
     /// Writes and says whether that worked; also where it is not known in a moment: that shows as a stall. `patient`: waits until it is known.
     pub(super) fn write_data(&self, text: String, patient: bool) -> io::Result<()> {
-        let (outcome, told) = channel();
-        self.send(Stream::Stdout, text, Some(outcome));
+        let told = self.send_and_hear(text);
         if patient {
             return told.recv().unwrap_or(Ok(()));
         }
-        told.recv_timeout(OUTCOME).unwrap_or(Ok(()))
+        let outcome = told.recv_timeout(OUTCOME);
+        self.late.store(outcome.is_err(), Ordering::Relaxed);
+        outcome.unwrap_or(Ok(()))
+    }
+
+    fn send_and_hear(&self, text: String) -> Receiver<io::Result<()>> {
+        let (outcome, told) = channel();
+        self.send(Stream::Stdout, text, Some(outcome));
+        told
     }
 
     fn send(&self, stream: Stream, text: String, outcome: Option<Sender<io::Result<()>>>) {
@@ -71,21 +80,15 @@ impl Writer {
 
     /// Whether whoever reads our output has stopped to read.
     pub(super) fn is_stalled(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > STALLED
-    }
-
-    /// Waits until all is written, or a reader has had its time.
-    pub(super) fn drain(&self) {
-        let until = Instant::now() + DRAIN;
-        while self.waiting.load(Ordering::Acquire) > 0 && Instant::now() < until {
-            thread::sleep(Duration::from_millis(1));
-        }
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        waiting > STALLED || (waiting > 0 && self.late.load(Ordering::Relaxed))
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.drain();
+        // Writes come in order: behind nothing at all, everything is written, or a reader has had its time.
+        let _ = self.send_and_hear(String::new()).recv_timeout(DRAIN);
     }
 }
 
@@ -95,7 +98,7 @@ fn write_all(todo: &Receiver<Job>, waiting: &AtomicUsize) {
             Stream::Stdout => write(&mut io::stdout().lock(), &text),
             Stream::Stderr => write(&mut io::stderr().lock(), &text),
         };
-        waiting.fetch_sub(1, Ordering::Release);
+        waiting.fetch_sub(1, Ordering::Relaxed);
         if let Some(outcome) = outcome {
             // Who asked may have stopped waiting.
             let _ = outcome.send(written);

@@ -18,6 +18,12 @@ fn start(sandbox: &Sandbox, columns: u16, rows: u16, more: &str) -> Pty {
     Pty::start(sandbox, columns, rows, &format!("start --demo {more}"))
 }
 
+/// The pid of the program, behind the shell that started it.
+fn program(sandbox: &Sandbox) -> u32 {
+    let found = |(_, command): &(u32, String)| command.contains("start --demo") && !command.contains("stty");
+    sandbox.processes().into_iter().find(found).expect("the program runs").0
+}
+
 /// Presses `x` twice, as a person does.
 fn stop(mut pty: Pty) {
     pty.send("x");
@@ -322,11 +328,7 @@ fn the_terminal_is_restored_on_every_way_out() {
         let sandbox = calm();
         let pty = start(&sandbox, 80, 40, "");
         pty.shows("? help");
-        let (pid, _) = sandbox
-            .processes()
-            .into_iter()
-            .find(|(_, command)| command.contains("start --demo") && !command.contains("stty"))
-            .unwrap();
+        let pid = program(&sandbox);
         crate::support::sandbox::kill(pid, signal);
         assert_eq!(pty.finish(), code);
     }
@@ -343,11 +345,7 @@ fn a_stopped_terminal_does_not_hold_up_the_end() {
     let sandbox = calm();
     let mut pty = start(&sandbox, 80, 40, "");
     pty.shows("? help");
-    let (pid, _) = sandbox
-        .processes()
-        .into_iter()
-        .find(|(_, command)| command.contains("start --demo") && !command.contains("stty"))
-        .unwrap();
+    let pid = program(&sandbox);
     pty.send("\u{13}??");
     pty.nothing_happens(Duration::from_millis(200));
     crate::support::sandbox::kill(pid, "TERM");
