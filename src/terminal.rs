@@ -188,6 +188,8 @@ impl Terminal {
         match input {
             Input::Suspend => {
                 self.erase_status();
+                // The thread that writes is stopped as well.
+                self.writer.drain();
                 if let Some(keyboard) = &mut self.keyboard {
                     keyboard.suspend();
                 }
@@ -203,6 +205,7 @@ impl Terminal {
 
     /// Gives the terminal back as it was found.
     pub(crate) fn close_keyboard(&mut self) {
+        self.writer.drain();
         self.keyboard = None;
     }
 

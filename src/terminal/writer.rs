@@ -83,12 +83,17 @@ impl Writer {
         let waiting = self.waiting.load(Ordering::Relaxed);
         waiting > STALLED || (waiting > 0 && self.late.load(Ordering::Relaxed))
     }
+
+    /// Waits until all is written, or a reader has had its time.
+    pub(super) fn drain(&self) {
+        // Writes come in order: nothing at all is written once everything is.
+        let _ = self.send_and_hear(String::new()).recv_timeout(DRAIN);
+    }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Writes come in order: behind nothing at all, everything is written, or a reader has had its time.
-        let _ = self.send_and_hear(String::new()).recv_timeout(DRAIN);
+        self.drain();
     }
 }
 
