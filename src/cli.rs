@@ -1,4 +1,4 @@
-//! Every argument, with its help text. Imports only clap, its shells, and std, so that it stays plain data.
+//! Every argument, with its help text. Imports only clap, serde and std, so that it stays plain data.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,10 +54,64 @@ pub(crate) enum Command {
     #[command(visible_alias = "local")]
     Start(Box<Start>),
 
+    /// Start a session that Mission Control gets only on demand
+    ///
+    /// The same as start, with remote off until somebody says `on`: the key r in its view, or `copilot-remote on` in any other terminal.
+    /// Prints the session's id on stdout.
+    OnDemand(Box<OnDemand>),
+
+    /// Switch remote on for a running session
+    ///
+    /// Prints the Mission Control URL on stdout and its QR code on stderr, as start does.
+    On(On),
+
+    /// Switch remote off for a running session
+    Off(Off),
+
+    /// List the live sessions
+    List(List),
+
+    /// Show one session
+    Status(Target),
+
+    /// Print the link of a session
+    Url(Target),
+
+    /// Print the QR code of a session's link
+    Qr(Qr),
+
+    /// Print what happened in a session, in words
+    Logs(Logs),
+
+    /// Follow a session in a live view; leaving it does not end the session
+    ///
+    /// Works for sessions in the background and for those in other terminals. Ctrl-C and the key d leave, x twice ends the session.
+    Attach(Attach),
+
+    /// Send a prompt to a session
+    ///
+    /// With --wait, stdout gets what the agent said last, once it waits for a prompt again.
+    Send(Send),
+
+    /// Print what happened in a session, as JSON Lines
+    Events(Events),
+
+    /// Wait until a session is idle, needs input, or has ended
+    ///
+    /// Counts from the last prompt that was accepted. Ends with 9 where input is needed and something else was waited for, and with 3
+    /// where the session ended before.
+    Wait(Wait),
+
+    /// End sessions
+    Stop(Stop),
+
+    /// Remove what dead sessions and runtimes left, and end runtimes that nobody uses
+    Prune,
+
     /// Print the completion script of a shell
     Completions {
         /// The shell
-        shell: clap_complete::Shell,
+        shell: Shell,
     },
 
     /// Print a man page
@@ -69,11 +123,57 @@ pub(crate) enum Command {
 }
 
 /// The commands that have a man page.
-const PAGES: [&str; 3] = ["start", "completions", "man"];
+pub(crate) const PAGES: [&str; 17] = [
+    "start",
+    "on-demand",
+    "on",
+    "off",
+    "list",
+    "status",
+    "url",
+    "qr",
+    "logs",
+    "attach",
+    "send",
+    "events",
+    "wait",
+    "stop",
+    "prune",
+    "completions",
+    "man",
+];
+
+/// The shells that there are completion scripts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
 
 /// Arguments of `start`.
 #[derive(Debug, Args)]
 pub(crate) struct Start {
+    /// What Mission Control may do: steer, only read, or nothing yet
+    #[arg(long, value_name = "MODE", default_value = "on")]
+    pub(crate) remote: Remote,
+
+    #[command(flatten)]
+    pub(crate) session: SessionArgs,
+}
+
+/// Arguments of `on-demand`.
+#[derive(Debug, Args)]
+pub(crate) struct OnDemand {
+    #[command(flatten)]
+    pub(crate) session: SessionArgs,
+}
+
+/// What a new session is to be.
+#[derive(Debug, Args)]
+pub(crate) struct SessionArgs {
     /// Name the session
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) name: Option<String>,
@@ -86,9 +186,13 @@ pub(crate) struct Start {
     #[arg(short, long, value_name = "TEXT|-", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) prompt: Option<String>,
 
-    /// What Mission Control may do: steer, only read, or nothing yet
-    #[arg(long, value_name = "MODE", default_value = "on")]
-    pub(crate) remote: Remote,
+    /// Return once the session is ready, and leave it running in the background
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+
+    /// What happens when the terminal goes away
+    #[arg(long, value_name = "WHAT", default_value = "end")]
+    pub(crate) on_hangup: OnHangup,
 
     /// Start without a GitHub repository
     #[arg(long)]
@@ -105,7 +209,16 @@ pub(crate) struct Start {
     pub(crate) qr: QrArgs,
 }
 
-/// Which runtime is started, and how long it may take.
+/// `--on-hangup`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnHangup {
+    /// The session ends
+    End,
+    /// The session goes on in the background
+    Detach,
+}
+
+/// Which runtime the session lives in, and how long it may take to start.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Runtime")]
 pub(crate) struct RuntimeArgs {
@@ -117,9 +230,182 @@ pub(crate) struct RuntimeArgs {
     #[arg(long)]
     pub(crate) demo: bool,
 
-    /// The longest time until the session is ready: 90, 90s, 2m; the default is 60s
+    /// Start a Copilot CLI for this session alone, also where a live one could be shared
+    #[arg(long)]
+    pub(crate) isolated: bool,
+
+    /// Use a Copilot CLI that listens already (`copilot --server`), on this machine only; its token: `COPILOT_CONNECTION_TOKEN`
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["copilot", "demo", "isolated", "token_stdin"])]
+    pub(crate) server: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) timeout: TimeoutArgs,
+}
+
+/// How long something may take.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct TimeoutArgs {
+    /// The longest time until it is done: 90, 90s, 2m; the default is 60s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+}
+
+/// Which session.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// Its name, its id, or the beginning of one; left out, the only live session of this repository, or of this machine
+    pub(crate) session: Option<String>,
+}
+
+/// Arguments of `on`.
+#[derive(Debug, Args)]
+pub(crate) struct On {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// Mission Control shows the session and cannot steer it
+    #[arg(long)]
+    pub(crate) export: bool,
+
+    /// Share a session that has no GitHub repository
+    #[arg(long)]
+    pub(crate) no_repo: bool,
+
+    #[command(flatten)]
+    pub(crate) timeout: TimeoutArgs,
+
+    #[command(flatten)]
+    pub(crate) qr: QrArgs,
+}
+
+/// Arguments of `off`.
+#[derive(Debug, Args)]
+pub(crate) struct Off {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    #[command(flatten)]
+    pub(crate) timeout: TimeoutArgs,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Show it again whenever it changes
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// Arguments of `qr`.
+#[derive(Debug, Args)]
+pub(crate) struct Qr {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    #[command(flatten)]
+    pub(crate) qr: QrArgs,
+}
+
+/// Arguments of `logs`.
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// Go on until the session ends
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+/// Arguments of `attach`.
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    #[command(flatten)]
+    pub(crate) qr: QrArgs,
+}
+
+/// Arguments of `send`.
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// The prompt; `-` reads it from stdin
+    #[arg(short, long, value_name = "TEXT|-", required = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) prompt: String,
+
+    /// Wait until the agent is done with it: 0 then, 1 if the turn failed, 9 if it needs input
+    #[arg(long)]
+    pub(crate) wait: bool,
+
+    /// The longest time until it is sent, or with --wait until the agent is done; the default is 60s, with --wait none
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Arguments of `events`.
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// Go on until the session ends
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+
+    /// Where to begin
+    #[arg(long, value_name = "WHEN", default_value = "start")]
+    pub(crate) from: From,
+}
+
+/// `--from`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum From {
+    /// At the session's start
+    Start,
+    /// With what happens from now on
+    Now,
+}
+
+/// Arguments of `wait`.
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// What to wait for
+    #[arg(long = "for", value_name = "WHAT", default_value = "idle")]
+    pub(crate) what: Awaited,
+
+    /// The longest time to wait: 90, 90s, 2m; left out, as long as it takes
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// `--for`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Awaited {
+    /// The agent has nothing to do
+    Idle,
+    /// A permission, question or plan waits for a person
+    Input,
+    /// The session has ended
+    Ended,
+}
+
+/// Arguments of `stop`.
+#[derive(Debug, Args)]
+pub(crate) struct Stop {
+    /// Names, ids, or beginnings of them; left out, the only live session of this repository, or of this machine
+    #[arg(conflicts_with = "all")]
+    pub(crate) sessions: Vec<String>,
+
+    /// End all of them, and the runtimes that nobody uses
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// How the QR code is drawn.
@@ -170,7 +456,8 @@ pub(crate) enum QrStyle {
 }
 
 /// `--remote`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Remote {
     /// Steerable: prompts and answers come from Mission Control
     On,

@@ -4,10 +4,14 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::error::{DeadlinePassed, Interrupted};
+use crate::line::{Line, Tone};
 use crate::output::{self, Update};
+use crate::paths::StateError;
+use crate::registry::{Activity, Journal};
 use crate::shutdown::Shutdown;
 use crate::terminal::Terminal;
 
@@ -19,6 +23,10 @@ pub(crate) struct Context<'a> {
     /// Absolute: `-C`, or the current folder.
     pub(crate) directory: PathBuf,
     pub(crate) json: bool,
+    /// Of the session that this process is the host of.
+    journal: Option<Journal>,
+    /// Writing failed, and that was said.
+    troubled: bool,
 }
 
 /// Our own limit for getting ready, shared by all steps.
@@ -34,16 +42,72 @@ impl Deadline {
     }
 }
 
-impl Context<'_> {
-    /// Tells people and programs. Fails only when nobody reads stdout any more.
+impl<'a> Context<'a> {
+    pub(crate) fn new(terminal: &'a mut Terminal, directory: PathBuf, json: bool) -> anyhow::Result<Self> {
+        let shutdown = Shutdown::listen().context("signals cannot be listened to")?;
+        Ok(Self { terminal, shutdown, directory, json, journal: None, troubled: false })
+    }
+
+    /// Tells people and programs, and writes it down. Fails only when nobody reads stdout any more.
     pub(crate) fn tell(&mut self, update: &Update<'_>) -> io::Result<()> {
+        self.record(update);
+        self.say_update(update)
+    }
+
+    /// Tells people and programs.
+    pub(crate) fn say_update(&mut self, update: &Update<'_>) -> io::Result<()> {
         let at = jiff::Zoned::now().strftime("%H:%M").to_string();
-        for line in output::human_lines(update, &at) {
+        for line in output::human_lines(update, Some(&at)) {
             self.terminal.say(&line);
         }
         match output::json_line(update).filter(|_| self.json) {
             Some(line) => self.terminal.data(&line),
             None => Ok(()),
+        }
+    }
+
+    /// Prints a text that is the data: for people, or with `--json` one document.
+    pub(crate) fn print(&mut self, text: &str, document: &str) -> io::Result<()> {
+        if self.json { self.terminal.data(document) } else { self.terminal.print(text) }
+    }
+
+    /// From now on what is told is written down, too.
+    pub(crate) fn keep_journal(&mut self, journal: Journal) {
+        self.journal = Some(journal);
+    }
+
+    /// Removes the journal of a session that did not come about.
+    pub(crate) fn discard_journal(&mut self) {
+        if let Some(journal) = self.journal.take() {
+            journal.remove();
+        }
+    }
+
+    /// Writes down.
+    pub(crate) fn record(&mut self, update: &Update<'_>) {
+        let Some(journal) = &mut self.journal else { return };
+        let written = journal.add(output::human_lines(update, None), output::json_line(update).as_deref());
+        self.told_once(written, "logs and events have gaps");
+    }
+
+    /// What is written down next happens while the session is at this.
+    pub(crate) fn at(&mut self, activity: Activity) {
+        if let Some(journal) = &mut self.journal {
+            journal.at(activity);
+        }
+    }
+
+    /// A session goes on where nothing can be written (a full disk); that, and what does not work then, is said once.
+    pub(crate) fn told_once(&mut self, written: Result<(), StateError>, consequence: &str) {
+        match written {
+            Ok(()) => self.troubled = false,
+            Err(error) if !self.troubled => {
+                self.troubled = true;
+                let error = anyhow::Error::from(error);
+                self.terminal
+                    .say(&Line::new(Tone::Attention, format!("warning: {error:#}; the session goes on, but {consequence}")));
+            }
+            Err(_) => {}
         }
     }
 
@@ -55,6 +119,16 @@ impl Context<'_> {
         work: impl Future<Output = Result<T, E>>,
     ) -> anyhow::Result<T> {
         self.terminal.progress(step);
+        self.within(step, deadline, work).await
+    }
+
+    /// The same for what is a part of a step, or nearly always takes no time: without a word, where nothing is redrawn.
+    pub(crate) async fn within<T, E: Into<anyhow::Error>>(
+        &mut self,
+        step: &str,
+        deadline: Deadline,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> anyhow::Result<T> {
         let mut work = std::pin::pin!(work);
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);

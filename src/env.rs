@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// The names that this program reads, with their meaning; the man pages print this list.
-pub(crate) const DOCUMENTED: [(&str, &str); 14] = [
+pub(crate) const DOCUMENTED: [(&str, &str); 15] = [
     (COPILOT_CLI_PATH, "The Copilot CLI to run; --copilot wins over it."),
     (
         "COPILOT_GITHUB_TOKEN, GH_TOKEN, GITHUB_TOKEN",
@@ -13,7 +13,8 @@ pub(crate) const DOCUMENTED: [(&str, &str); 14] = [
         "COPILOT_GH_HOST, GH_HOST",
         "The GitHub host, in this order; github.com without either. Links to another host are not shown.",
     ),
-    (STATE_DIR, "The folder for logs, instead of the platform's state folder."),
+    (STATE_DIR, "The folder for the registry and logs, instead of the platform's state folder."),
+    (CONNECTION_TOKEN, "The token of the runtime that --server names."),
     (TIMEOUT, "Default of --timeout."),
     (QR, "Default of --qr."),
     (QR_STYLE, "Default of --qr-style."),
@@ -58,16 +59,27 @@ pub(crate) fn host_of(text: &str) -> String {
     text.split('/').next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// The variables of this environment that belong to one terminal, pane, tab or desktop session.
+/// The variables of this environment that a runtime does not get: our own, and those that belong to one terminal, pane, tab or desktop
+/// session.
 ///
 /// A runtime outlives the terminal that started it and serves sessions of others: a tool that acted on these would act on a
 /// stranger's pane. Removed from the runtime's environment, where every tool of every session would see them.
-pub(crate) fn per_terminal() -> impl Iterator<Item = OsString> {
-    std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_str().is_some_and(is_per_terminal))
+pub(crate) fn not_for_runtimes() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name).filter(is_not_for_runtimes)
+}
+
+/// The variables that a runtime gets, with their values: what the tools of its sessions see.
+pub(crate) fn for_runtimes() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| !is_not_for_runtimes(name))
+}
+
+fn is_not_for_runtimes(name: &OsString) -> bool {
+    let ours = |name: &str| (name.starts_with("COPILOT_REMOTE_") && name != DEMO_SCRIPT) || name == CONNECTION_TOKEN;
+    name.to_str().is_some_and(|name| ours(name) || is_per_terminal(name))
 }
 
 fn is_per_terminal(name: &str) -> bool {
-    const NAMES: [&str; 24] = [
+    const NAMES: [&str; 27] = [
         "_",
         "ALACRITTY_WINDOW_ID",
         "COLORTERM",
@@ -92,6 +104,9 @@ fn is_per_terminal(name: &str) -> bool {
         "WINDOWID",
         "WT_SESSION",
         "XDG_ACTIVATION_TOKEN",
+        "XDG_SEAT",
+        "XDG_SESSION_ID",
+        "XDG_VTNR",
     ];
     const PREFIXES: [&str; 10] =
         ["ITERM_", "KITTY_", "SSH_CLIENT", "SSH_CONNECTION", "TERM", "TMUX", "VSCODE_", "VTE_", "WEZTERM_", "ZELLIJ"];

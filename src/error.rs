@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::choose::ChooseError;
 use crate::paths::StateError;
 use crate::repo::RepoError;
 use crate::sdk::SdkError;
@@ -17,27 +18,29 @@ pub(crate) enum Exit {
     Done,
     Failed,
     Usage,
+    NoSession,
     SignIn,
     NoCli,
     Deadline,
     Refused,
     Repository,
+    Input,
     Signal(Signal),
 }
 
 impl Exit {
     /// Code and meaning, for people.
     pub(crate) const TABLE: [(&'static str, &'static str); 11] = [
-        ("0", "done; also a session ended by x, or ended elsewhere"),
+        ("0", "done; also a session ended by x, or ended elsewhere, and nothing to do"),
         ("1", "failed: the service could not be reached, or anything unexpected"),
-        ("2", "wrong usage"),
-        ("3", "no such session (reserved)"),
+        ("2", "wrong usage, or a session that is not the only one meant"),
+        ("3", "no such session, or it ended before what was waited for"),
         ("4", "not signed in, or a bad or expired token"),
         ("5", "no usable Copilot CLI"),
         ("6", "the deadline (--timeout) passed"),
         ("7", "refused by a policy, or not part of the account's plan"),
         ("8", "not a GitHub repository, or no access to it"),
-        ("9", "waiting for input (reserved)"),
+        ("9", "the session waits for input"),
         ("128+n", "ended by signal n; Ctrl-C is 130"),
     ];
 
@@ -46,11 +49,13 @@ impl Exit {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
+            Exit::NoSession => 3,
             Exit::SignIn => 4,
             Exit::NoCli => 5,
             Exit::Deadline => 6,
             Exit::Refused => 7,
             Exit::Repository => 8,
+            Exit::Input => 9,
             Exit::Signal(signal) => 128 + signal.number(),
         }
     }
@@ -77,11 +82,32 @@ pub(crate) struct Interrupted(pub(crate) Signal);
 
 /// Our own deadline passed.
 #[derive(Debug, thiserror::Error)]
-#[error("not ready after {}: {step} took too long", Seconds(*.limit))]
+#[error("not done after {}: {step} took too long", Seconds(*.limit))]
 pub(crate) struct DeadlinePassed {
     /// What was waited for, in the words of the progress line.
     pub(crate) step: String,
     pub(crate) limit: Duration,
+}
+
+/// Input is needed, and something else was waited for.
+#[derive(Debug, thiserror::Error)]
+#[error("the session waits for input{what}")]
+pub(crate) struct InputNeeded {
+    pub(crate) what: String,
+}
+
+/// The turn that was waited for failed.
+#[derive(Debug, thiserror::Error)]
+#[error("the turn failed: {message}")]
+pub(crate) struct TurnFailed {
+    pub(crate) message: String,
+}
+
+/// There is no link, as the session is not shared.
+#[derive(Debug, thiserror::Error)]
+#[error("remote is off for session {session}, so it has no link")]
+pub(crate) struct NotShared {
+    pub(crate) session: String,
 }
 
 /// A duration as people write it: `60 s`.
@@ -130,13 +156,42 @@ impl From<&anyhow::Error> for Report {
         if let Some(Interrupted(signal)) = error.downcast_ref::<Interrupted>() {
             return Report::new(Exit::Signal(*signal), "signal", error);
         }
-        if error.is::<StateError>() {
-            return Report::new(Exit::Failed, "state", error).hint(STATE);
+        if let Some(cause) = error.downcast_ref::<StateError>() {
+            let report = Report::new(Exit::Failed, "state", error);
+            return match cause {
+                StateError::Locks { .. } => report.hint(LOCKS),
+                StateError::Folder { .. } | StateError::Write { .. } => report.hint(STATE),
+            };
+        }
+        if let Some(cause) = error.downcast_ref::<ChooseError>() {
+            return choose(cause, error);
+        }
+        if error.is::<InputNeeded>() {
+            let report = Report::new(Exit::Input, "input", error);
+            return report.hint("answer it in Mission Control; `copilot-remote logs` shows what is asked");
+        }
+        if error.is::<TurnFailed>() {
+            return Report::new(Exit::Failed, "turn-failed", error);
+        }
+        if error.is::<NotShared>() {
+            return Report::new(Exit::Failed, "remote-is-off", error).hint("switch it on: copilot-remote on");
         }
         if error.is::<DeadlinePassed>() {
             return deadline(error);
         }
         Report::new(Exit::Failed, "failed", error)
+    }
+}
+
+fn choose(cause: &ChooseError, error: &anyhow::Error) -> Report {
+    match cause {
+        ChooseError::NotFound { .. } => {
+            Report::new(Exit::NoSession, "no-session", error).hint("the live sessions: copilot-remote list")
+        }
+        ChooseError::NoneLive => Report::new(Exit::NoSession, "no-session", error).hint("start one: copilot-remote start"),
+        ChooseError::Ambiguous { .. } => {
+            Report::new(Exit::Usage, "ambiguous-session", error).hint("name one of them; the beginning of its id is enough")
+        }
     }
 }
 
@@ -151,6 +206,7 @@ const TOKEN: &str = "in scripts: set COPILOT_GITHUB_TOKEN, GH_TOKEN or GITHUB_TO
 const ADMIN: &str = "ask the organisation's administrator for the policy \"Store local sessions in the Cloud\": View and control";
 const LATER: &str = "check the network (a proxy, its certificate? HTTPS_PROXY, NODE_EXTRA_CA_CERTS) and https://www.githubstatus.com; try again later";
 const STATE: &str = "is the disk full, or the folder not yours? another one: COPILOT_REMOTE_STATE_DIR";
+const LOCKS: &str = "a network file system without locks? name a folder on a local disk: COPILOT_REMOTE_STATE_DIR";
 const INSTALL: &str = "install or update it: npm install -g @github/copilot";
 
 fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
@@ -183,6 +239,9 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
         SdkError::Deadline { .. } => Report::new(Exit::Deadline, "deadline", error).hint(LATER),
         SdkError::RuntimeEnded { .. } => Report::new(Exit::Failed, "runtime-ended", error)
             .hint("was it killed, or out of memory? its log may tell; then start again"),
+        SdkError::SessionEnded => {
+            Report::new(Exit::NoSession, "session-ended", error).hint("what happened in it: copilot-remote logs ID")
+        }
         SdkError::Rpc { .. } | SdkError::Connection(_) => Report::new(Exit::Failed, "runtime", error)
             .hint("its log may tell why; a newer Copilot CLI may help: npm install -g @github/copilot"),
         SdkError::Io { .. } => Report::new(Exit::Failed, "io", error).hint(STATE),
@@ -203,6 +262,9 @@ fn repo(cause: &RepoError, error: &anyhow::Error) -> Report {
                 None => report.hint(format!("add one: git remote add origin https://{host}/OWNER/NAME.git")),
             }
             .hint("or go without a repository: --no-repo")
+        }
+        RepoError::NotAttached { .. } => {
+            Report::new(Exit::Repository, "not-a-repository", error).hint("share it all the same: copilot-remote on --no-repo")
         }
         RepoError::Git { .. } => Report::new(Exit::Repository, "git", error).hint("or go without a repository: --no-repo"),
     }

@@ -8,21 +8,30 @@ use crate::cli::Cli;
 use crate::error::Exit;
 
 /// What is read and written; the second text says what for.
-pub(crate) const FILES: [(&str, &str); 1] = [(
-    "~/.local/state/copilot-remote/logs/",
-    "The logs of a runtime while it runs, and for a week those of one that failed. Only the user can read them. macOS: ~/Library/Application Support/copilot-remote, Windows: %LOCALAPPDATA%\\copilot-remote.",
-)];
+pub(crate) const FILES: [(&str, &str); 2] = [
+    (
+        "~/.local/state/copilot-remote/",
+        "Which sessions and runtimes live, with the tokens by which other terminals reach them. Only the user can read it. macOS: ~/Library/Application Support/copilot-remote, Windows: %LOCALAPPDATA%\\copilot-remote.",
+    ),
+    (
+        "~/.local/state/copilot-remote/logs/",
+        "What happened in sessions, kept for a week after they ended; the logs of a runtime while it runs, and for a week those of one that failed.",
+    ),
+];
 
 /// Examples of one command: what it does, and what to type.
 pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)] {
-    match command {
-        "copilot-remote" => &[
+    match command.strip_prefix("copilot-remote").unwrap_or(command).trim_start_matches('-') {
+        "" => &[
             ("See what it does, without an account, a network or the Copilot CLI:", "copilot-remote start --demo"),
             ("Start a session in the current repository and scan the code with the phone:", "copilot-remote start"),
+            ("The same in the background, and its link in a variable:", "url=$(copilot-remote start --detach)"),
+            ("What is running:", "copilot-remote list"),
         ],
-        "copilot-remote-start" => &[
+        "start" => &[
             ("Start a session with a first prompt:", "copilot-remote start --prompt 'Why does the login test fail?'"),
             ("In another repository, from anywhere:", "copilot-remote start -C ~/src/hello-world"),
+            ("In the background:", "copilot-remote start --detach --name 'login test'"),
             (
                 "The first link that a script gets, with jq:",
                 "copilot-remote start --json | jq -r 'select(.type == \"ready\").url'",
@@ -30,21 +39,52 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
             ("Keep the code as a picture:", "copilot-remote start --qr-file session.png"),
             ("Sign in with a token that only this session uses:", "copilot-remote start --token-stdin < token.txt"),
         ],
-        "copilot-remote-completions" => &[
+        "on-demand" => &[
+            ("A session in the background that is not shared yet:", "id=$(copilot-remote on-demand --detach)"),
+            ("Share it later, from anywhere:", "copilot-remote on \"$id\""),
+        ],
+        "on" => &[
+            ("Share the session of this repository:", "copilot-remote on"),
+            ("So that it can be looked at only:", "copilot-remote on --export"),
+        ],
+        "off" => &[("Stop sharing it:", "copilot-remote off 'login test'")],
+        "list" => &[
+            ("The links of all sessions, with jq:", "copilot-remote list --json | jq -r '.sessions[].url // empty'"),
+            ("Keep it in sight:", "copilot-remote list --watch"),
+        ],
+        "status" => &[("Why a session has a Copilot CLI of its own:", "copilot-remote status 'login test'")],
+        "url" => &[("Open it in a browser:", "xdg-open \"$(copilot-remote url)\"")],
+        "qr" => &[("Once more, for a phone that is far away:", "copilot-remote qr --qr-style wide")],
+        "logs" => &[("See what it does:", "copilot-remote logs --follow")],
+        "attach" => &[("Look at a session in the background:", "copilot-remote attach 'login test'")],
+        "send" => &[
+            ("Be told when the agent is done:", "copilot-remote send -p 'run the tests' --wait && notify"),
+            ("A long prompt from a file:", "copilot-remote send -p - < prompt.md"),
+        ],
+        "events" => &[(
+            "What the agent says, as it says it:",
+            "copilot-remote events --follow | jq -r 'select(.type == \"message\").text'",
+        )],
+        "wait" => &[("Ring when a person is needed:", "copilot-remote wait --for input && printf '\\a'")],
+        "stop" => &[("End one session:", "copilot-remote stop 'login test'"), ("End everything:", "copilot-remote stop --all")],
+        "prune" => &[("After a crash:", "copilot-remote prune")],
+        "completions" => &[
             ("bash:", "copilot-remote completions bash > ~/.local/share/bash-completion/completions/copilot-remote"),
             ("fish:", "copilot-remote completions fish > ~/.config/fish/completions/copilot-remote.fish"),
             ("zsh, with a folder of $fpath:", "copilot-remote completions zsh > ~/.zfunc/_copilot-remote"),
         ],
-        "copilot-remote-man" => &[("Read the page of start:", "copilot-remote man start | man -l -")],
+        "man" => &[("Read the page of start:", "copilot-remote man start | man -l -")],
         _ => &[],
     }
 }
 
-/// The command line, with examples and the exit codes below its long help.
+/// The command line, with examples and the exit codes below the long help of each command.
 pub(crate) fn command() -> clap::Command {
-    Cli::command()
-        .after_long_help(below("copilot-remote"))
-        .mut_subcommand("start", |start| start.after_long_help(below("copilot-remote-start")))
+    let command = Cli::command().after_long_help(below("copilot-remote"));
+    command.mut_subcommands(|command| {
+        let text = below(command.get_name());
+        command.after_long_help(text)
+    })
 }
 
 fn below(command: &str) -> String {

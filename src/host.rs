@@ -1,22 +1,29 @@
-//! The life of one session: opened, followed (see [`view`]), closed.
+//! The life of one session: opened, followed (see [`view`]), handed over (see [`handover`]) or closed.
 
-mod view;
+mod circumstances;
+pub(crate) mod handover;
+mod recovery;
+pub(crate) mod remote;
+pub(crate) mod runtimes;
+pub(crate) mod view;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use crate::cli::Remote;
 use crate::context::{Context, Deadline};
 use crate::error::{DeadlinePassed, Exit, Report};
+use crate::line::{Line, Tone};
 use crate::link::{self, QrOptions};
-use crate::output::{self, Ending, Facts, Line, Tone, Update};
-use crate::paths;
+use crate::output::{self, Ending, Update};
+use crate::registry::{self, Activity, Registry, SessionEntry};
 use crate::repo::{Repository, Slug};
-use crate::sdk::{Attached, Cli, Event, Events, Login, Process, RemoteMode, Runtime, SdkError, Session, SessionOptions};
+use crate::sdk::{Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
+use runtimes::{Choice, Joined};
 
 /// The session is asked to end before its runtime is, so that Mission Control hears of it in any case.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
@@ -26,59 +33,99 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 pub(crate) struct Plan {
     /// For all of it, until the session is ready.
     pub(crate) deadline: Deadline,
-    /// The CLIs to try, best first.
-    pub(crate) candidates: Vec<Cli>,
+    pub(crate) runtime: Choice,
     pub(crate) demo: bool,
     pub(crate) options: SessionOptions,
     pub(crate) remote: Remote,
-    pub(crate) prompt: Option<String>,
     /// What git says; None with `--no-repo`.
     pub(crate) repository: Option<Repository>,
+    pub(crate) no_repo: bool,
     pub(crate) qr: QrOptions,
 }
 
-/// One session, and the runtime that it lives in.
+/// One session, the runtime that it lives in, and our hold on both.
 pub(crate) struct Host {
-    process: Process,
-    runtime: Runtime,
-    live: Live,
-    qr: QrOptions,
-}
-
-/// A session that is ready.
-struct Live {
+    registry: Registry,
+    joined: Joined,
+    hold: registry::Host,
     session: Session,
     events: Events,
     /// Came while something else was waited for; told first.
     early: VecDeque<Event>,
-    facts: Facts,
+    entry: SessionEntry,
+    progress: Progress,
+    kept: Kept,
+    options: SessionOptions,
+    choice: Choice,
+    qr: QrOptions,
+}
+
+/// What the agent is at.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+struct Progress {
+    /// Requests that wait for a person.
+    waiting: BTreeMap<String, RequestKind>,
+    working: bool,
+}
+
+/// What was set since the start, and a relaunched runtime may have to be told again.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+struct Kept {
+    mode: Option<String>,
+    permission_mode: Option<String>,
 }
 
 impl Host {
-    /// Starts a runtime and a session in it, shares it and shows the link. What fails or is interrupted is undone.
+    /// Joins or starts a runtime, and opens a session in it that is shared as planned. What fails or is interrupted is undone.
     pub(crate) async fn open(context: &mut Context<'_>, plan: Plan) -> anyhow::Result<Self> {
-        let (mut process, runtime) = launch(context, &plan).await?;
-        let started = Started { program: process.program().to_owned(), pid: process.pid() };
-        let opened = tokio::select! {
-            opened = open_session(context, started, &runtime, &plan) => opened,
-            error = process.gone() => Err(error.into()),
+        let registry = Registry::create()?;
+        let mut joined = runtimes::acquire(context, &registry, &plan.runtime, plan.deadline, None).await?;
+        let created = create(context, &mut joined, &plan).await;
+        let (session, events, login) = match created {
+            Ok(created) => created,
+            Err(error) => return Err(undo(context, joined, None, error).await),
         };
-        match opened {
-            Ok(live) => Ok(Self { process, runtime, live, qr: plan.qr }),
+        let mut opening = Opening { registry: &registry, session: &session, events, early: VecDeque::new(), login };
+        match opening.share(context, &joined, &plan).await {
+            Ok((entry, hold)) => Ok(Self {
+                choice: chosen(&plan.runtime, &joined),
+                registry: registry.clone(),
+                hold,
+                events: opening.events,
+                early: opening.early,
+                session,
+                entry,
+                progress: Progress::default(),
+                kept: Kept::default(),
+                options: plan.options,
+                qr: plan.qr,
+                joined,
+            }),
             Err(error) => {
-                let error = process.better_reason(error).await;
-                // Where GitHub does not answer, the runtime could not tell it of the end either.
-                let asked = (!error.is::<DeadlinePassed>()).then_some(&runtime);
-                end(context, process, asked, Some(&error)).await;
-                Err(error)
+                context.discard_journal();
+                Err(undo(context, joined, Some(&session), error).await)
             }
         }
     }
 
-    /// Stays with the session until it ends, and closes it.
-    pub(crate) async fn follow(mut self, context: &mut Context<'_>) -> anyhow::Result<Exit> {
+    /// Shows the session: see [`show`].
+    pub(crate) fn show(&self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        show(context, &self.entry, &self.qr)
+    }
+
+    /// Sends the first prompt.
+    pub(crate) async fn prompt(&self, context: &mut Context<'_>, deadline: Deadline, prompt: Option<&str>) -> anyhow::Result<()> {
+        if let Some(prompt) = prompt {
+            context.step("sending the prompt", deadline, self.session.send(prompt)).await?;
+        }
+        Ok(())
+    }
+
+    /// Stays with the session until it ends, and closes it; or until another host has it, where a terminal that goes away is to leave it
+    /// running.
+    pub(crate) async fn follow(mut self, context: &mut Context<'_>, detach_on_hangup: bool) -> anyhow::Result<Exit> {
         let ending = match context.terminal.open_keyboard() {
-            Ok(keys) => self.watch(context, keys).await,
+            Ok(keys) => self.watch(context, keys, detach_on_hangup).await,
             Err(error) => Err(error.into()),
         };
         context.terminal.close_keyboard();
@@ -86,30 +133,38 @@ impl Host {
             Err(error) if is_closed_output(&error) => Ok(Ending::OutputClosed),
             other => other,
         };
+        self.end(context, ending).await
+    }
+
+    /// Closes the session, unless it has another host or is gone already.
+    pub(crate) async fn end(self, context: &mut Context<'_>, ending: anyhow::Result<Ending>) -> anyhow::Result<Exit> {
+        if let Ok(Ending::Detached) = ending {
+            context.terminal.status(None);
+            return Ok(Exit::Done);
+        }
         context.terminal.progress("ending the session");
         let closed = matches!(ending, Ok(Ending::Elsewhere))
             || tokio::select! {
-                _ = timeout(CLOSE_DEADLINE, self.live.session.close()) => true,
+                _ = timeout(CLOSE_DEADLINE, self.session.close()) => true,
                 _ = context.shutdown.next() => false,
             };
-        if closed {
-            end(context, self.process, Some(&self.runtime), ending.as_ref().err()).await;
-        } else {
-            // A second signal: dropping the process kills it.
-            drop(self.process);
-            context.terminal.status(None);
+        if let Err(error) = &ending {
+            context.record(&Update::Failed(&Report::from(error)));
         }
+        context.record(&Update::Ended(*ending.as_ref().unwrap_or(&Ending::Failed)));
+        self.registry.forget_host_log(&self.entry.session_id);
+        drop(self.hold);
+        // After a second signal nothing is waited for.
+        self.joined.leave(context, closed, ending.as_ref().err()).await;
         let ending = ending?;
         // Nobody may be there to read it.
-        let _ = context.tell(&Update::Ended(ending));
+        let _ = context.say_update(&Update::Ended(ending));
         Ok(match ending {
-            Ending::Stopped | Ending::Elsewhere | Ending::OutputClosed => Exit::Done,
             Ending::Signal(signal) => Exit::Signal(signal),
+            Ending::Stopped | Ending::Elsewhere | Ending::OutputClosed | Ending::Detached | Ending::Failed => Exit::Done,
         })
     }
-}
 
-impl Live {
     /// The next event; None when the connection is gone. Cancel-safe.
     async fn next_event(&mut self) -> Option<Event> {
         match self.early.pop_front() {
@@ -117,142 +172,199 @@ impl Live {
             None => self.events.next().await,
         }
     }
-}
 
-/// Starts the first CLI that turns out to be usable.
-async fn launch(context: &mut Context<'_>, plan: &Plan) -> anyhow::Result<(Process, Runtime)> {
-    let mut tried = Vec::new();
-    for cli in &plan.candidates {
-        let step = if plan.demo {
-            "starting the stand-in runtime".to_owned()
-        } else {
-            format!("starting the Copilot CLI ({})", cli.program.display())
-        };
-        let error = match Process::spawn(cli, paths::new_log_dir()?) {
-            Ok(mut process) => match context.step(&step, plan.deadline, process.connect()).await {
-                Ok(runtime) => return Ok((process, runtime)),
-                Err(error) => {
-                    end(context, process, None, Some(&error)).await;
-                    error
-                }
-            },
-            Err(error) => error.into(),
-        };
-        let unusable = matches!(
-            error.downcast_ref(),
-            Some(SdkError::CliUnusable { .. } | SdkError::CliExited { .. } | SdkError::Incompatible { .. })
-        );
-        if !unusable || plan.candidates.len() == 1 {
-            return Err(error);
-        }
-        tried.push(error.to_string());
+    /// Lets other terminals see how things are.
+    fn publish(&mut self, context: &mut Context<'_>) {
+        self.entry.activity = self.progress.activity();
+        context.at(self.entry.activity);
+        let published = self.hold.publish(&self.entry);
+        context.told_once(published, "other terminals do not see what changes");
     }
-    Err(SdkError::CliNotFound { tried }.into())
 }
 
-/// What is known of a runtime's process.
-struct Started {
-    program: PathBuf,
-    pid: Option<u32>,
+impl Progress {
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::Waiting(request) => drop(self.waiting.insert(request.id.clone(), request.kind).is_some()),
+            Event::Answered { id, .. } => drop(self.waiting.remove(id)),
+            Event::Working | Event::Prompt { .. } => self.working = true,
+            Event::Idle | Event::Aborted { .. } => self.stop(),
+            _ => {}
+        }
+    }
+
+    /// Nothing is under way any more.
+    fn stop(&mut self) {
+        self.working = false;
+        self.waiting.clear();
+    }
+
+    fn activity(&self) -> Activity {
+        match self.waiting.len() {
+            0 if self.working => Activity::Working,
+            0 => Activity::Idle,
+            count => Activity::Input(count),
+        }
+    }
+
+    /// Whether something waits that is lost when the client that was asked goes away: a question or a plan (measured), no permission.
+    fn holds_on_to_us(&self) -> bool {
+        self.waiting.values().any(|kind| *kind != RequestKind::Permission)
+    }
 }
 
-/// From a runtime to a session whose link is on stdout.
-async fn open_session(context: &mut Context<'_>, started: Started, runtime: &Runtime, plan: &Plan) -> anyhow::Result<Live> {
+impl Kept {
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::Mode(mode) => self.mode = Some(mode.clone()),
+            Event::PermissionMode(mode) => self.permission_mode = Some(mode.clone()),
+            _ => {}
+        }
+    }
+}
+
+/// Creates the session; sharing it is the next step.
+async fn create(context: &mut Context<'_>, joined: &mut Joined, plan: &Plan) -> anyhow::Result<(Session, Events, Login)> {
     let deadline = plan.deadline;
     let options = &plan.options;
     let mut login = None;
     if options.token.is_none() {
-        login = Some(context.step("signing in", deadline, runtime.login()).await?);
+        let found = context.step("signing in", deadline, joined.runtime.login()).await?;
+        joined.signed_in(&found)?;
+        login = Some(found);
     }
-    let created = context.step("creating the session", deadline, Session::create(runtime, options)).await?;
-    let (session, mut events) = created;
+    let (session, events) = context.step("creating the session", deadline, Session::create(&joined.runtime, options)).await?;
     let login = match login {
         Some(login) => login,
         None => context.step("signing in", deadline, session.login()).await?,
     };
-    let mut early = VecDeque::new();
-    let start_event = first(&mut events, &mut early, |event| match event {
-        Event::Started(attached) => Ok(attached),
-        other => Err(other),
-    });
-    let attached = context.step("waiting for the session", deadline, start_event).await?;
-    context.tell(&Update::SignedIn(&login))?;
-    if !plan.demo
-        && let Some(caution) = attached_elsewhere(plan.repository.as_ref(), &attached, &login)
-    {
-        context.tell(&Update::Caution(caution))?;
+    Ok((session, events, login))
+}
+
+/// Closes what was begun, and gives back why.
+async fn undo(context: &mut Context<'_>, joined: Joined, session: Option<&Session>, error: anyhow::Error) -> anyhow::Error {
+    let error = runtimes::better_reason(&joined.entry.server, error).await;
+    // Where GitHub does not answer, the runtime could not tell it of the end either.
+    let ask = !error.is::<DeadlinePassed>();
+    if let Some(session) = session.filter(|_| ask) {
+        tokio::select! {
+            _ = timeout(CLOSE_DEADLINE, session.close()) => {}
+            _ = context.shutdown.next() => {}
+        }
     }
-    let mut facts = Facts {
-        session_id: session.id().to_owned(),
-        name: options.name.clone(),
-        url: None,
-        remote: plan.remote,
-        login,
-        repository: attached.repository,
-        branch: attached.branch,
-        directory: options.directory.clone(),
-        demo: plan.demo,
-        copilot_version: runtime.version().to_owned(),
-        copilot_program: started.program,
-        pid: started.pid,
-    };
-    if let Some(mode) = remote_mode(plan.remote) {
-        let link = context.step("waiting for Mission Control", deadline, session.enable_remote(mode)).await?;
-        let url = if let Some(url) = link {
-            url
-        } else {
-            let told = first(&mut events, &mut early, |event| match event {
-                Event::Link { url } => Ok(url),
-                other => Err(other),
-            });
-            context.step("waiting for the link", deadline, told).await?
-        };
-        link::check(&url, &facts.login.host)?;
-        facts.url = Some(url);
+    joined.leave(context, ask, Some(&error)).await;
+    error
+}
+
+/// The CLI that turned out to be usable is the one to relaunch.
+fn chosen(choice: &Choice, joined: &Joined) -> Choice {
+    match choice {
+        Choice::Cli { candidates, isolated } => {
+            let program = joined.entry.server.program();
+            let candidates = candidates.iter().filter(|cli| cli.program == program).cloned().collect();
+            Choice::Cli { candidates, isolated: *isolated }
+        }
+        external @ Choice::External(_) => external.clone(),
     }
-    publish(context, &facts, &plan.qr)?;
-    if let Some(prompt) = &plan.prompt {
-        context.step("sending the prompt", deadline, session.send(prompt)).await?;
+}
+
+/// A session that exists, on its way to being known.
+struct Opening<'a> {
+    registry: &'a Registry,
+    session: &'a Session,
+    events: Events,
+    early: VecDeque<Event>,
+    login: Login,
+}
+
+impl Opening<'_> {
+    /// From a session to an entry in the registry, with a link where it is to be shared.
+    async fn share(
+        &mut self,
+        context: &mut Context<'_>,
+        joined: &Joined,
+        plan: &Plan,
+    ) -> anyhow::Result<(SessionEntry, registry::Host)> {
+        let deadline = plan.deadline;
+        let id = self.session.id().to_owned();
+        registry::check_id(&id)?;
+        let mut hold = registry::Host::take(self.registry, &id).await?;
+        context.keep_journal(self.registry.journal(&id)?);
+        let started = self.first(|event| match event {
+            Event::Started(attached) => Ok(attached),
+            other => Err(other),
+        });
+        let attached = context.step("waiting for the session", deadline, started).await?;
+        context.tell(&Update::SignedIn(&self.login))?;
+        if !plan.demo
+            && let Some(caution) = attached_elsewhere(plan.repository.as_ref(), &attached, &self.login)
+        {
+            context.tell(&Update::Caution(caution))?;
+        }
+        let directory = plan.options.directory.clone();
+        let mut entry = SessionEntry::new(id, self.login.clone(), directory, joined.entry.id.clone());
+        entry.name.clone_from(&plan.options.name);
+        entry.repository = attached.repository;
+        entry.branch = attached.branch;
+        entry.no_repo = plan.no_repo;
+        entry.demo = plan.demo;
+        joined.runtime.version().clone_into(&mut entry.copilot_version);
+        joined.entry.server.program().clone_into(&mut entry.copilot_program);
+        entry.copilot_pid = joined.entry.server.pid();
+        let wanted = self.registry.wanted(&entry.session_id);
+        wanted.set(plan.remote)?;
+        if let Some(mode) = remote_mode(plan.remote) {
+            let link = context.step("waiting for Mission Control", deadline, self.session.enable_remote(mode)).await?;
+            let url = if let Some(url) = link {
+                url
+            } else {
+                let told = self.first(|event| match event {
+                    Event::Link { url } => Ok(url),
+                    other => Err(other),
+                });
+                context.step("waiting for the link", deadline, told).await?
+            };
+            link::check(&url, &entry.login.host)?;
+            entry.url = Some(url);
+            entry.remote = plan.remote;
+        }
+        hold.publish(&entry)?;
+        Ok((entry, hold))
     }
-    Ok(Live { session, events, early, facts })
+
+    /// The first event that `wanted` takes; the others are kept for later. The caller sets the deadline.
+    async fn first<T>(&mut self, wanted: impl Fn(Event) -> Result<T, Event>) -> Result<T, SdkError> {
+        loop {
+            match wanted(self.events.next().await.ok_or_else(SdkError::closed)?) {
+                Ok(found) => return Ok(found),
+                Err(other) => self.early.push_back(other),
+            }
+        }
+    }
 }
 
 /// The contract: one line on stdout, the link or (not shared) the session's id; with `--json` the `ready` object. The rest is talk, in
 /// an order in which the code comes last: what is printed below it would push it off a small terminal.
-fn publish(context: &mut Context<'_>, facts: &Facts, qr: &QrOptions) -> anyhow::Result<()> {
-    context.tell(&Update::Ready(facts))?;
+pub(crate) fn show(context: &mut Context<'_>, entry: &SessionEntry, qr: &QrOptions) -> anyhow::Result<()> {
+    context.tell(&Update::Ready(entry))?;
     if !context.json {
-        context.terminal.data(facts.url.as_ref().unwrap_or(&facts.session_id))?;
+        context.terminal.data(entry.link().unwrap_or(&entry.session_id))?;
     }
     let mut rows = 0;
-    if let Some(url) = &facts.url {
+    if let Some(url) = entry.link() {
         rows += context.terminal.rows_of(url);
         if context.terminal.is_interactive() && (context.json || !context.terminal.shows_stdout()) {
             context.terminal.say(&Line::new(Tone::Plain, url));
         }
     }
-    for line in output::account_lines(facts) {
+    for line in output::account_lines(entry) {
         rows += context.terminal.rows_of(&line.text);
         context.terminal.say(&line);
     }
-    if let Some(url) = &facts.url {
+    if let Some(url) = entry.link() {
         link::draw(context, url, qr, rows);
     }
     Ok(())
-}
-
-/// The first event that `wanted` takes; the others are kept for later. The caller sets the deadline.
-async fn first<T>(
-    events: &mut Events,
-    early: &mut VecDeque<Event>,
-    wanted: impl Fn(Event) -> Result<T, Event>,
-) -> Result<T, SdkError> {
-    loop {
-        match wanted(events.next().await.ok_or_else(SdkError::closed)?) {
-            Ok(found) => return Ok(found),
-            Err(other) => early.push_back(other),
-        }
-    }
 }
 
 /// What the user is told before anything is shared, where the runtime attached something else than git says.
@@ -275,23 +387,6 @@ fn attached_elsewhere(repository: Option<&Repository>, attached: &Attached, logi
         )),
         (None, Some(found)) => Some(format!("the Copilot CLI attaches the session to {found} all the same")),
         (None, None) => None,
-    }
-}
-
-/// Ends a runtime; a signal meanwhile kills it, as does a drop. Its logs stay only where they may explain `error`.
-async fn end(context: &mut Context<'_>, mut process: Process, runtime: Option<&Runtime>, error: Option<&anyhow::Error>) {
-    context.terminal.progress("ending the Copilot CLI");
-    tokio::select! {
-        () = process.end(runtime) => {}
-        _ = context.shutdown.next() => {}
-    }
-    context.terminal.status(None);
-    let unexplained =
-        error.is_some_and(|error| !is_closed_output(error) && matches!(Report::from(error).exit, Exit::Failed | Exit::Deadline));
-    if unexplained {
-        context.terminal.say(&Line::new(Tone::Dim, format!("log of the Copilot CLI: {}", process.log_dir().display())));
-    } else {
-        process.forget_logs();
     }
 }
 

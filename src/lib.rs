@@ -2,19 +2,26 @@
 //!
 //! [`run`] is the whole program. Modules import downward: `commands` → `host` → `sdk`, `output`, `qr`, `repo` → `error`.
 
+mod choose;
 mod cli;
 mod commands;
 mod context;
 mod demo;
 mod env;
 mod error;
+mod follow;
 mod help;
 mod host;
+mod input;
+mod line;
 mod link;
 mod logging;
+mod logout;
 mod output;
 mod paths;
+mod pid;
 mod qr;
+mod registry;
 mod repo;
 mod sdk;
 mod settings;
@@ -28,18 +35,23 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::FromArgMatches as _;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, Remote};
 use context::Context;
 use error::{Exit, Report, UsageError};
-use output::{Line, Tone};
-use shutdown::Shutdown;
+use host::handover;
 use terminal::Terminal;
 
 /// Runs the program with its arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if arguments.get(1).is_some_and(|argument| argument == sdk::DEMO_RUNTIME) {
-        return demo_runtime();
+    // Not commands that people type, so no completion and no help may show them.
+    match arguments.get(1).and_then(|argument| argument.to_str()) {
+        Some(sdk::DEMO_RUNTIME) => return hidden(async |terminal| commands::demo_runtime::run(terminal).await),
+        Some(handover::NEXT_HOST) => return hidden(next_host),
+        _ => {}
+    }
+    if let Some(code) = commands::completions::complete(&arguments) {
+        return code;
     }
     let asked_for_json = arguments.iter().any(|argument| argument == "--json");
     let parsed = help::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
@@ -72,28 +84,53 @@ fn not_parsed(error: &clap::Error, json: bool) -> u8 {
     code
 }
 
-/// Not a command that people type, so no completion and no help may show it: `--demo` starts it, with the real CLI's arguments.
-fn demo_runtime() -> ExitCode {
-    let mut terminal = Terminal::new(cli::When::Never, false, false);
-    let code =
-        block_on(commands::demo_runtime::run(&mut terminal)).unwrap_or_else(|error| fail(&mut terminal, false, &error).code());
+fn hidden(run: impl AsyncFnOnce(&mut Terminal) -> anyhow::Result<u8>) -> ExitCode {
+    let mut terminal = Terminal::new(cli::When::Never, true, false);
+    let code = block_on(run(&mut terminal)).unwrap_or_else(|error| fail(&mut terminal, false, &error).code());
     ExitCode::from(code)
+}
+
+/// The next host of a session that leaves its terminal.
+async fn next_host(terminal: &mut Terminal) -> anyhow::Result<u8> {
+    let directory = std::env::current_dir().context("the current folder cannot be told")?;
+    let mut context = Context::new(terminal, directory, false)?;
+    Ok(Box::pin(commands::next_host::run(&mut context)).await?.code())
 }
 
 /// The exit code of the command.
 fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<u8> {
     match cli.command {
         // Without an asynchronous runtime: shells run these at every start.
-        Command::Completions { shell } => print(terminal, &commands::completions::run(shell)),
+        Command::Completions { shell } => print(terminal, &commands::completions::run(shell)?),
         Command::Man { page } => print(terminal, &commands::man::run(page.as_deref())?),
-        Command::Start(args) => {
+        command => {
             let directory = enter(cli.global.directory.as_deref())?;
             block_on(async {
-                let shutdown = Shutdown::listen().context("signals cannot be listened to")?;
-                let mut context = Context { terminal, shutdown, directory, json: cli.global.json };
-                Ok(commands::start::run(&mut context, *args).await?.code())
+                let mut context = Context::new(terminal, directory, cli.global.json)?;
+                Ok(Box::pin(run_command(&mut context, command)).await?.code())
             })
         }
+    }
+}
+
+async fn run_command(context: &mut Context<'_>, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Start(args) => commands::start::run(context, args.remote, args.session, false).await,
+        Command::OnDemand(args) => commands::start::run(context, Remote::Off, args.session, true).await,
+        Command::On(args) => commands::remote::on(context, args).await,
+        Command::Off(args) => commands::remote::off(context, args).await,
+        Command::List(args) => commands::list::run(context, args).await,
+        Command::Status(target) => commands::status::run(context, target).await,
+        Command::Url(target) => commands::url::run(context, target).await,
+        Command::Qr(args) => commands::qr::run(context, args).await,
+        Command::Logs(args) => commands::logs::run(context, args).await,
+        Command::Attach(args) => commands::attach::run(context, args).await,
+        Command::Send(args) => commands::send::run(context, args).await,
+        Command::Events(args) => commands::events::run(context, args).await,
+        Command::Wait(args) => commands::wait::run(context, args).await,
+        Command::Stop(args) => commands::stop::run(context, args).await,
+        Command::Prune => commands::prune::run(context).await,
+        Command::Completions { .. } | Command::Man { .. } => unreachable!("these run without an asynchronous runtime"),
     }
 }
 
@@ -126,13 +163,8 @@ fn fail(terminal: &mut Terminal, json: bool, error: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     let report = Report::from(error);
-    let mut lines = report.message.lines();
-    terminal.say(&Line::new(Tone::Error, format!("error: {}", lines.next().unwrap_or_default())));
-    for line in lines {
-        terminal.say(&Line::new(Tone::Plain, line));
-    }
-    for hint in &report.hints {
-        terminal.say(&Line::new(Tone::Plain, format!("hint: {hint}")));
+    for line in output::report_lines(&report) {
+        terminal.say(&line);
     }
     if json {
         let _ = terminal.data(&output::error_line(&report));

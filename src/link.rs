@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use url::Url;
 
 use crate::cli::{QrArgs, QrStyle, When};
 use crate::context::Context;
 use crate::env;
 use crate::error::UsageError;
-use crate::output::{Line, Tone, Update};
+use crate::line::{Line, Tone};
+use crate::output::Update;
 use crate::qr::{Code, Misfit, Request, StyleChoice};
 use crate::sdk::SdkError;
 use crate::settings::{setting, word};
@@ -37,6 +39,13 @@ impl QrOptions {
         }
         let when = setting(args.qr, env::QR, word)?.unwrap_or(When::Auto);
         Ok(Self { when, request: Request { style, invert: args.qr_invert }, file: args.qr_file })
+    }
+}
+
+impl QrOptions {
+    /// Where nobody would see it.
+    pub(crate) fn none() -> Self {
+        Self { when: When::Never, request: Request { style: StyleChoice::Auto, invert: false }, file: None }
     }
 }
 
@@ -92,6 +101,21 @@ pub(crate) fn draw(context: &mut Context<'_>, link: &str, qr: &QrOptions, above:
         caution(context, &format!("--qr-file {}: {error}", file.display()));
     }
     show(context, &code, qr.when, qr.request, above);
+}
+
+/// Prints the code to stdout, where it is what was asked for, and saves it.
+pub(crate) fn print(context: &mut Context<'_>, link: &str, qr: &QrOptions) -> anyhow::Result<()> {
+    let Ok(code) = Code::new(link) else { anyhow::bail!("the link is too long for a QR code: {link}") };
+    if let Some(file) = &qr.file {
+        save(&code, file).with_context(|| format!("--qr-file {}", file.display()))?;
+    }
+    if context.json || qr.when == When::Never {
+        return Ok(());
+    }
+    let (surface, bounded) = context.terminal.stdout_surface();
+    let drawing = if bounded { code.fit(qr.request, surface, 1) } else { code.unbounded(qr.request, surface) };
+    let drawing = drawing.map_err(|misfit| anyhow::anyhow!("no QR code: {misfit}; save it: --qr-file code.svg"))?;
+    Ok(context.terminal.print(&(code.draw(drawing).join("\n") + "\n"))?)
 }
 
 /// What `q` does: also where the code was not to be drawn at the start.

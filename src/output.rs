@@ -3,67 +3,20 @@
 mod human;
 mod json;
 mod sanitise;
-
-use std::path::PathBuf;
+mod table;
 
 use crate::cli::Remote;
+use crate::error::Report;
+use crate::line::Line;
+use crate::registry::SessionEntry;
 use crate::sdk::{Event, Login};
 
-pub(crate) use human::{account_lines, help_lines, progress, status_line};
+pub(crate) use human::{Leave, account_lines, help_lines, progress, report_lines, status_line};
 pub(crate) use json::{error_line, line as json_line};
 pub(crate) use sanitise::sanitised;
-
-/// One line of talk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) tone: Tone,
-    /// Any text: the terminal makes it harmless.
-    pub(crate) text: String,
-}
-
-/// What a line is for; the terminal gives it a colour, and no meaning hangs on the colour alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    Plain,
-    Dim,
-    Strong,
-    Good,
-    Attention,
-    Error,
-}
-
-impl Line {
-    pub(crate) fn new(tone: Tone, text: impl Into<String>) -> Self {
-        Self { tone, text: text.into() }
-    }
-}
-
-/// What the session is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Activity {
-    Working,
-    /// So many requests wait for a person.
-    Input(usize),
-    Idle,
-}
-
-/// All that is known of a session once it is ready.
-#[derive(Debug, Clone)]
-pub(crate) struct Facts {
-    pub(crate) session_id: String,
-    pub(crate) name: Option<String>,
-    pub(crate) url: Option<String>,
-    pub(crate) remote: Remote,
-    pub(crate) login: Login,
-    /// `owner/name` that the runtime attached; None: none.
-    pub(crate) repository: Option<String>,
-    pub(crate) branch: Option<String>,
-    pub(crate) directory: PathBuf,
-    pub(crate) demo: bool,
-    pub(crate) copilot_version: String,
-    pub(crate) copilot_program: PathBuf,
-    pub(crate) pid: Option<u32>,
-}
+pub(crate) use table::{
+    Stopped, Unshared, details, list_document, prune_document, sent_document, status_document, stop_document, table, url_document,
+};
 
 /// Something to tell.
 #[derive(Debug, Clone)]
@@ -72,13 +25,22 @@ pub(crate) enum Update<'a> {
     SignedIn(&'a Login),
     /// Something that the user should know before or while sharing.
     Caution(String),
-    Ready(&'a Facts),
+    Ready(&'a SessionEntry),
     /// Remote was switched.
     Remote {
         remote: Remote,
         url: Option<&'a str>,
     },
     Event(&'a Event),
+    /// The runtime died, and the session goes on in another one.
+    Relaunched {
+        /// A turn was running.
+        interrupted: bool,
+    },
+    /// The session goes on without this terminal.
+    Detached,
+    /// What ended it.
+    Failed(&'a Report),
     Ended(Ending),
 }
 
@@ -93,9 +55,18 @@ pub(crate) enum Ending {
     Elsewhere,
     /// Nobody reads stdout any more.
     OutputClosed,
+    /// It did not end: another process is its host now.
+    Detached,
+    /// Something went wrong, which an error tells.
+    Failed,
 }
 
-/// The lines of `update` for people; each event line starts with the time `at`.
-pub(crate) fn human_lines(update: &Update<'_>, at: &str) -> Vec<Line> {
+/// The lines of `update` for people; each event line starts with the time `at`, if it is to.
+pub(crate) fn human_lines(update: &Update<'_>, at: Option<&str>) -> Vec<Line> {
     human::lines(update, at)
+}
+
+/// Lines that happened at one time: it stands before the first, and the others are below it.
+pub(crate) fn stamped(lines: Vec<Line>, at: &str) -> Vec<Line> {
+    human::stamped(lines, Some(at))
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::env;
 
-/// The log folders of runtimes that failed are kept this long.
+/// The logs of sessions that ended and of runtimes that failed are kept this long.
 const KEEP_LOGS: Duration = Duration::from_hours(7 * 24);
 
 /// What a runtime prints, in its log folder.
@@ -29,40 +29,56 @@ pub(crate) fn state_dir() -> anyhow::Result<PathBuf> {
     Ok(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned())
 }
 
-/// A folder of the state that cannot be made, or is not the user's alone.
+/// What is wrong with the state folder.
 #[derive(Debug, thiserror::Error)]
-#[error("the state folder {} cannot be used", folder.display())]
-pub(crate) struct StateError {
-    folder: PathBuf,
-    source: io::Error,
+pub(crate) enum StateError {
+    #[error("the state folder {} cannot be used", folder.display())]
+    Folder { folder: PathBuf, source: io::Error },
+    #[error("files cannot be locked in the state folder {}", folder.display())]
+    Locks { folder: PathBuf, source: io::Error },
+    #[error("{} cannot be written", file.display())]
+    Write { file: PathBuf, source: io::Error },
 }
 
-/// Makes a fresh folder for the logs of one runtime, below the state folder; older ones are removed.
+/// Makes a fresh folder for the logs of one runtime, below the state folder.
 pub(crate) fn new_log_dir() -> anyhow::Result<TempDir> {
-    let state = state_dir()?;
-    let logs = state.join("logs");
-    let unusable = |folder: &Path| {
-        let folder = folder.to_owned();
-        |source| StateError { folder, source }
-    };
-    private_dir(&state).map_err(unusable(&state))?;
-    private_dir(&logs).map_err(unusable(&logs))?;
-    remove_old(&logs);
+    let logs = log_dir()?;
     let name = format!("runtime-{}-", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
-    Ok(tempfile::Builder::new().prefix(&name).tempdir_in(&logs).map_err(unusable(&logs))?)
+    Ok(tempfile::Builder::new().prefix(&name).tempdir_in(&logs).map_err(|source| StateError::Folder { folder: logs, source })?)
+}
+
+/// The folder of all logs, made if there is none; old ones in it are removed.
+pub(crate) fn log_dir() -> anyhow::Result<PathBuf> {
+    let state = state_dir()?;
+    make_private(&state)?;
+    let logs = state.join("logs");
+    make_private(&logs)?;
+    remove_old(&logs);
+    Ok(logs)
 }
 
 /// Makes sure that `folder` is a real folder (no symbolic link: others could aim it elsewhere) that only the user writes to. One that is
 /// made here nobody else reads; of one that is there already the mode is left alone, as it may not be ours.
-fn private_dir(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
+pub(crate) fn make_private(folder: &Path) -> Result<(), StateError> {
+    let make = || {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder)?;
+        check_private(folder)
+    };
+    make().map_err(|source| StateError::Folder { folder: folder.to_owned(), source })
+}
+
+/// The check alone. What other users could have written is not to be believed.
+pub(crate) fn check_private(folder: &Path) -> io::Result<()> {
     let found = fs::symlink_metadata(folder)?;
-    if !found.is_dir() {
+    if found.is_symlink() {
         return Err(io::Error::other("it is a symbolic link"));
+    }
+    if !found.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
     }
     #[cfg(unix)]
     {
@@ -77,17 +93,21 @@ fn private_dir(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the logs of runtimes that ended long ago. Best effort: what cannot be looked at or removed stays.
+/// Removes the logs of what ended long ago. Best effort: what cannot be looked at or removed stays.
 fn remove_old(logs: &Path) {
     let Ok(entries) = fs::read_dir(logs) else { return };
     for entry in entries.flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        let old = modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > KEEP_LOGS));
-        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with("runtime-"));
-        // A runtime that lives holds the lock of its log.
-        let live = || fs::File::open(entry.path().join(OUTPUT)).is_ok_and(|log| log.try_lock().is_err());
-        if ours && old && !live() {
-            let _ = fs::remove_dir_all(entry.path());
+        if !modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > KEEP_LOGS)) {
+            continue;
+        }
+        let path = entry.path();
+        // Sessions and runtimes hold the lock of their log as long as they live.
+        let live = |file: &Path| fs::File::open(file).is_ok_and(|log| log.try_lock().is_err());
+        match entry.file_name().to_str() {
+            Some(name) if name.starts_with("runtime-") && !live(&path.join(OUTPUT)) => drop(fs::remove_dir_all(path)),
+            Some(name) if name.starts_with("session-") && !live(&path) => drop(fs::remove_file(path)),
+            _ => {}
         }
     }
 }

@@ -62,6 +62,8 @@ pub(crate) enum RepoError {
     NotARepository { path: PathBuf },
     #[error("no remote of {} is on {host}{found}", path.display())]
     NoGitHubRemote { path: PathBuf, host: String, found: String, other: Option<String> },
+    #[error("the session in {} has no GitHub repository", path.display())]
+    NotAttached { path: PathBuf },
     #[error("git cannot read the repository: {message}")]
     Git { message: String },
 }

@@ -8,12 +8,13 @@ mod event;
 mod locate;
 mod process;
 mod runtime;
+mod server;
 mod session;
-mod tree;
 
 pub(crate) use error::SdkError;
-pub(crate) use event::{Attached, Event, Origin, Request, RequestKind};
+pub(crate) use event::{Attached, Event, Origin, Request, RequestKind, Warning};
 pub(crate) use locate::{Cli, DEMO_RUNTIME, candidates};
 pub(crate) use process::Process;
 pub(crate) use runtime::{Login, Runtime};
+pub(crate) use server::{Secret, Server};
 pub(crate) use session::{Events, RemoteMode, Session, SessionOptions};

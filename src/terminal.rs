@@ -14,7 +14,8 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::cli::When;
 use crate::env;
-use crate::output::{self, Line, Tone};
+use crate::line::{Line, Tone};
+use crate::output;
 use crate::qr;
 pub(crate) use keyboard::Input;
 use keyboard::Keyboard;
@@ -36,6 +37,8 @@ pub(crate) struct Terminal {
     /// TERM is unset or `dumb`: no escape sequences.
     dumb: bool,
     colour: bool,
+    /// `--color`, for what stdout gets.
+    wanted_colour: When,
     utf8: bool,
     quiet: bool,
     log: bool,
@@ -56,6 +59,7 @@ impl Terminal {
             same: stdout_tty && stderr_tty && same_device(),
             dumb,
             colour: wants_colour(color, stderr_tty && !dumb),
+            wanted_colour: color,
             utf8: is_utf8(),
             quiet,
             log,
@@ -140,7 +144,7 @@ impl Terminal {
 
     /// Columns and rows of the terminal behind stderr.
     pub(crate) fn size(&self) -> (u16, u16) {
-        let size = if self.stderr_tty { stderr_size() } else { None };
+        let size = if self.stderr_tty { size_of(&io::stderr()) } else { None };
         size.filter(|(columns, rows)| *columns > 0 && *rows > 0).unwrap_or(FALLBACK_SIZE)
     }
 
@@ -150,18 +154,43 @@ impl Terminal {
         if when == When::Never || (when == When::Auto && !seen) {
             return None;
         }
-        let (columns, rows) = self.size();
-        let surface = qr::Surface {
+        Some((self.surface_of(self.size(), self.stderr_tty, self.colour), self.stderr_tty))
+    }
+
+    /// The same for a code on stdout, where it is the data.
+    pub(crate) fn stdout_surface(&self) -> (qr::Surface, bool) {
+        let size = if self.stdout_tty { size_of(&io::stdout()) } else { None };
+        let colour = wants_colour(self.wanted_colour, self.stdout_tty && !self.dumb);
+        (self.surface_of(size.unwrap_or(FALLBACK_SIZE), self.stdout_tty, colour), self.stdout_tty)
+    }
+
+    fn surface_of(&self, (columns, rows): (u16, u16), terminal: bool, colour: bool) -> qr::Surface {
+        qr::Surface {
             columns,
             rows,
-            utf8: self.utf8 || !self.stderr_tty,
-            colour: self.colour,
-            reverse: self.stderr_tty && !self.dumb,
+            utf8: self.utf8 || !terminal,
+            colour,
+            reverse: terminal && !self.dumb,
             palette: qr::Palette::for_term(&env::get("TERM").unwrap_or_default()),
             // Asking the terminal is not reliable (tmux and urxvt never answer, screen answers late); only urxvt sets the variable.
             dark_background: env::get("COLORFGBG").is_none_or(|value| !matches!(value.rsplit(';').next(), Some("7" | "15"))),
-        };
-        Some((surface, self.stderr_tty))
+        }
+    }
+
+    /// Whether stdout is a screen that can be drawn anew.
+    pub(crate) fn redraws_stdout(&self) -> bool {
+        self.stdout_tty && !self.dumb
+    }
+
+    /// Before something is shown again: clears the screen, or leaves an empty line where there is none.
+    pub(crate) fn clear_stdout(&mut self, again: bool) -> io::Result<()> {
+        if self.redraws_stdout() {
+            self.writer.write_data("\x1b[2J\x1b[H".to_owned(), true)
+        } else if again && self.stdout_tty {
+            self.data("")
+        } else {
+            Ok(())
+        }
     }
 
     /// Asks the terminal to put `text` into the clipboard (OSC 52); it does not say whether it did.
@@ -332,14 +361,14 @@ fn is_full() -> bool {
     false
 }
 
-/// Of stderr itself: crossterm would ask /dev/tty, and run `tput`.
+/// Of the stream itself: crossterm would ask /dev/tty, and run `tput`.
 #[cfg(unix)]
-fn stderr_size() -> Option<(u16, u16)> {
-    rustix::termios::tcgetwinsize(io::stderr()).ok().map(|size| (size.ws_col, size.ws_row))
+fn size_of(stream: &impl std::os::fd::AsFd) -> Option<(u16, u16)> {
+    rustix::termios::tcgetwinsize(stream).ok().map(|size| (size.ws_col, size.ws_row))
 }
 
 #[cfg(windows)]
-fn stderr_size() -> Option<(u16, u16)> {
+fn size_of<T>(_: &T) -> Option<(u16, u16)> {
     crossterm::terminal::size().ok()
 }
 

@@ -1,18 +1,65 @@
-//! `completions`: a script for a shell, made from the arguments themselves.
+//! `completions`: a script for a shell, by which the shell asks this program itself, so that it can offer the names of live sessions.
 
-use clap_complete::Shell;
+use std::ffi::OsString;
+use std::process::ExitCode;
 
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::env::{CompleteEnv, Shells};
+
+use crate::cli::Shell;
 use crate::help;
+use crate::registry::Registry;
+
+/// By this variable the scripts ask.
+const VARIABLE: &str = "COPILOT_REMOTE_COMPLETE";
+const NAME: &str = "copilot-remote";
 
 /// The script.
-pub(crate) fn run(shell: Shell) -> String {
+pub(crate) fn run(shell: Shell) -> anyhow::Result<String> {
+    let shell = match shell {
+        Shell::Bash => "bash",
+        Shell::Elvish => "elvish",
+        Shell::Fish => "fish",
+        Shell::Powershell => "powershell",
+        Shell::Zsh => "zsh",
+    };
+    let shells = Shells::builtins();
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut help::command(), "copilot-remote", &mut script);
-    let script = String::from_utf8_lossy(&script).into_owned();
-    match shell {
-        // For a name with a hyphen the script looks for its own states under another name than it sets
-        // (https://github.com/clap-rs/clap/issues/6421).
-        Shell::Bash => script.replace("copilot__subcmd__remote__", "copilot__remote__"),
-        _ => script,
+    if let Some(shell) = shells.completer(shell) {
+        shell.write_registration(VARIABLE, NAME, NAME, NAME, &mut script)?;
     }
+    Ok(String::from_utf8(script)?)
+}
+
+/// Answers a shell that asks; None: it is an ordinary run.
+pub(crate) fn complete(arguments: &[OsString]) -> Option<ExitCode> {
+    crate::env::get_os(VARIABLE)?;
+    let directory = std::env::current_dir().ok();
+    match CompleteEnv::with_factory(command).var(VARIABLE).try_complete(arguments.iter().cloned(), directory.as_deref()) {
+        Ok(true) => Some(ExitCode::SUCCESS),
+        // A completion that fails offers nothing.
+        _ => Some(ExitCode::FAILURE),
+    }
+}
+
+/// The arguments, with what can stand for a session.
+fn command() -> clap::Command {
+    help::command().mut_subcommands(|mut command| {
+        for name in ["session", "sessions"] {
+            if command.get_arguments().any(|argument| argument.get_id() == name) {
+                command = command.mut_arg(name, |argument| argument.add(ArgValueCandidates::new(session_names)));
+            }
+        }
+        command
+    })
+}
+
+/// The names of the live sessions, and the ids of those without one.
+fn session_names() -> Vec<CompletionCandidate> {
+    let sessions = Registry::look().and_then(|registry| Ok(registry.sessions()?.sessions)).unwrap_or_default();
+    let candidate = |entry: crate::registry::SessionEntry| {
+        let about = format!("{}, remote {}", entry.repository.as_deref().unwrap_or("no repository"), entry.remote.word());
+        CompletionCandidate::new(entry.label()).help(Some(about.into()))
+    };
+    sessions.into_iter().map(candidate).collect()
 }

@@ -1,25 +1,27 @@
-//! `start`: a session here, in the current repository.
+//! `start` and `on-demand`: a session here, in the current repository.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
-use anyhow::Context as _;
-
-use crate::cli::{self, Start};
+use crate::cli::{self, OnHangup, Remote, RuntimeArgs, SessionArgs};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, UsageError};
-use crate::host::{Host, Plan};
+use crate::host::runtimes::Choice;
+use crate::host::{Host, Plan, handover};
 use crate::link::QrOptions;
-use crate::sdk::{self, Cli, SessionOptions};
+use crate::repo::RepoError;
+use crate::sdk::{self, Cli, Secret, Server, SessionOptions};
 use crate::settings::setting;
-use crate::{env, repo};
+use crate::{env, input, logout, repo};
 
 /// From nothing to a link takes about a second (measured); on a train, longer.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-pub(crate) async fn run(context: &mut Context<'_>, args: Start) -> anyhow::Result<Exit> {
+/// `on_demand`: it starts anywhere, as it is not shared yet.
+pub(crate) async fn run(context: &mut Context<'_>, remote: Remote, args: SessionArgs, on_demand: bool) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
-    let deadline = Deadline::new(setting(args.runtime.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
+    let deadline = Deadline::new(setting(args.runtime.timeout.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
     let (prompt, token) = read_inputs(context, deadline, args.prompt, args.token_stdin).await?;
     let demo = args.runtime.demo;
     let repository = if args.no_repo || demo {
@@ -27,12 +29,64 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Start) -> anyhow::Resul
     } else {
         let host = env::github_host();
         let directory = context.directory.clone();
-        Some(context.step("looking for the repository", deadline, repo::find(&directory, &host)).await?)
+        match context.step("looking for the repository", deadline, repo::find(&directory, &host)).await {
+            Ok(repository) => Some(repository),
+            Err(error) if on_demand && error.is::<RepoError>() => None,
+            Err(error) => return Err(error),
+        }
     };
-    let candidates = if demo { vec![Cli::demo()?] } else { sdk::candidates(args.runtime.copilot.as_deref())? };
+    let runtime = choose_runtime(&args.runtime)?;
     let options = SessionOptions { directory: context.directory.clone(), name: args.name, model: args.model, token };
-    let plan = Plan { deadline, candidates, demo, options, remote: args.remote, prompt, repository, qr };
-    Host::open(context, plan).await?.follow(context).await
+    let no_repo = args.no_repo || demo;
+    let plan = Plan { deadline, runtime, demo, options, remote, repository, no_repo, qr };
+    let mut host = Host::open(context, plan).await?;
+    if !args.detach {
+        let shown = async {
+            host.show(context)?;
+            host.prompt(context, deadline, prompt.as_deref()).await
+        };
+        if let Err(error) = shown.await {
+            return host.end(context, Err(error)).await;
+        }
+        return host.follow(context, args.on_hangup == OnHangup::Detach).await;
+    }
+    // A question that the prompt leads to must find the next host there.
+    let detached = async {
+        host.hand_over(context, deadline).await?;
+        host.prompt(context, deadline, prompt.as_deref()).await
+    };
+    if let Err(error) = detached.await {
+        return host.end(context, Err(error)).await;
+    }
+    host.show(context)?;
+    handover::caution(context, logout::kills().await);
+    Ok(Exit::Done)
+}
+
+fn choose_runtime(args: &RuntimeArgs) -> anyhow::Result<Choice> {
+    if let Some(server) = &args.server {
+        let token = env::get(env::CONNECTION_TOKEN).map(Secret::new);
+        return Ok(Choice::External(Server::external(loopback(server)?, token)));
+    }
+    let candidates = if args.demo { vec![Cli::demo()?] } else { sdk::candidates(args.copilot.as_deref())? };
+    Ok(Choice::Cli { candidates, isolated: args.isolated })
+}
+
+/// A runtime takes whoever has its token, and can do all that its user can: it is not to be reached over a network.
+fn loopback(text: &str) -> Result<SocketAddr, UsageError> {
+    let wrong = |why: &str, hint: String| Err(UsageError::new(format!("--server {text}: {why}"), hint));
+    let Some((host, port)) = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?))) else {
+        return wrong("expected HOST:PORT", "for example: --server 127.0.0.1:3000".to_owned());
+    };
+    let found = (host.trim_matches(['[', ']']), port).to_socket_addrs();
+    match found.ok().and_then(|mut addresses| addresses.next()) {
+        Some(address) if address.ip().is_loopback() => Ok(address),
+        Some(_) => wrong(
+            "only a runtime on this machine can be used",
+            format!("bring it here: ssh -N -L 127.0.0.1:{port}:127.0.0.1:{port} {host}; then --server 127.0.0.1:{port}"),
+        ),
+        None => wrong("the host is unknown", "for example: --server 127.0.0.1:3000".to_owned()),
+    }
 }
 
 /// The prompt and the token; at most one of them comes from stdin.
@@ -41,7 +95,7 @@ async fn read_inputs(
     deadline: Deadline,
     prompt: Option<String>,
     token_stdin: bool,
-) -> anyhow::Result<(Option<String>, Option<String>)> {
+) -> anyhow::Result<(Option<String>, Option<Secret>)> {
     let prompt_stdin = prompt.as_deref() == Some("-");
     if prompt_stdin && token_stdin {
         return Err(UsageError::new(
@@ -60,28 +114,16 @@ async fn read_inputs(
         )
         .into());
     }
-    let what = if token_stdin { "token" } else { "prompt" };
-    let text = context.step(&format!("reading the {what} from stdin"), deadline, read_stdin()).await?;
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(UsageError::new(format!("stdin was to have the {what}, and is empty"), format!("pipe the {what} in")).into());
+    if !token_stdin {
+        return Ok((Some(input::text(context, deadline, "prompt").await?), None));
     }
-    if token_stdin && !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let token = input::text(context, deadline, "token").await?;
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(UsageError::new(
             "what stdin has is no token: it holds spaces or control characters",
             "pipe in the token alone",
         )
         .into());
     }
-    let text = Some(text.to_owned());
-    Ok(if token_stdin { (prompt, text) } else { (text, None) })
-}
-
-/// On a thread of its own: a read that blocks must not keep signals waiting.
-async fn read_stdin() -> anyhow::Result<String> {
-    let read = || {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    };
-    tokio::task::spawn_blocking(read).await?.context("stdin cannot be read as UTF-8 text")
+    Ok((prompt, Some(Secret::new(token))))
 }

@@ -219,7 +219,10 @@ impl Hub {
         let answer = match (fault.error, fault.result) {
             (Some(error), _) => Err(error),
             (None, Some(result)) => Ok(result.into()),
-            (None, None) => self.call(client, method, params),
+            (None, None) => match self.call(client, method, params) {
+                Ok(answer) if method == "session.eventLog.read" => Ok(self.wait_for_log(params, answer).await),
+                answer => answer,
+            },
         };
         let (answer, after) = match answer {
             Ok(Answer { result, after }) => (Ok(result), after),
@@ -236,6 +239,29 @@ impl Hub {
             After::End => self.end(Ok(())),
         }
         self.save();
+    }
+
+    /// Answers a read of the event log once there is something to read, or the wait is over. The end of a session is an event, too.
+    async fn wait_for_log(&self, params: &Value, empty: Answer) -> Answer {
+        let id = params["sessionId"].as_str().unwrap_or_default();
+        let cursor = params["cursor"].as_str().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+        let types = params["types"].as_array();
+        let wanted = |event: &&Value| types.is_none_or(|types| types.contains(&event["type"]));
+        let something = self.until(|state| {
+            let Some(session) = state.sessions.get(id).filter(|session| session.is_alive()) else {
+                return Some((vec![json!({"type": "session.shutdown", "data": {"shutdownType": "routine"}})], cursor));
+            };
+            let new = session.history.get(cursor..).unwrap_or_default();
+            let events: Vec<_> = new.iter().filter(wanted).cloned().collect();
+            (!events.is_empty()).then_some((events, session.history.len()))
+        });
+        let wait = Duration::from_millis(params["waitMs"].as_u64().unwrap_or(0));
+        match tokio::time::timeout(wait, something).await {
+            Ok((events, cursor)) => {
+                json!({"events": events, "cursor": cursor.to_string(), "hasMore": false, "cursorStatus": "ok"}).into()
+            }
+            Err(_) => empty,
+        }
     }
 
     /// Sends to one client, if it is still there.

@@ -123,6 +123,13 @@ impl Hub {
     fn use_session(self: &Rc<Self>, method: &str, params: &Value) -> Result<Value, Refusal> {
         let result = match method {
             "session.getMessages" => self.alive(method, params, |session| json!({"events": session.history}))?,
+            "session.eventLog.tail" => {
+                self.alive(method, params, |session| json!({"cursor": session.history.len().to_string()}))?
+            }
+            // What it answers where there is nothing to read; see [`Hub::wait_for_log`].
+            "session.eventLog.read" => self.alive(method, params, |session| {
+                json!({"events": [], "cursor": session.history.len().to_string(), "hasMore": false, "cursorStatus": "ok"})
+            })?,
             "session.eventLog.registerInterest" => json!({"handle": "interest-1"}),
             "session.name.get" => self.alive(method, params, |session| json!({"name": session.name}))?,
             "session.name.set" => self.rename(method, params)?,

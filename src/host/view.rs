@@ -1,286 +1,340 @@
 //! The live view: what happens in the session, told as it happens, and the keys.
 
-use std::collections::HashSet;
 use std::future::pending;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{Host, remote_mode};
+use super::remote::{self, Switched};
+use super::{Host, handover};
 use crate::cli::Remote;
-use crate::context::Context;
-use crate::error::{Report, Seconds};
-use crate::link;
-use crate::output::{self, Activity, Ending, Line, Tone, Update};
+use crate::context::{Context, Deadline};
+use crate::error::{Interrupted, Report, Seconds};
+use crate::line::{Line, Tone};
+use crate::link::{self, QrOptions};
+use crate::logout;
+use crate::output::{self, Ending, Leave, Update};
+use crate::registry::SessionEntry;
 use crate::sdk::{Event, SdkError, Session};
+use crate::shutdown::Signal;
 use crate::terminal::Input;
 
 /// How long `x` waits for its second press.
 const CONFIRM: Duration = Duration::from_secs(3);
-/// How often it is asked whether the session still exists: nothing tells when another client ended it.
-const PING_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked whether whoever did not read our output reads on.
 const STALL_POLL: Duration = Duration::from_millis(50);
-/// Enable answers within 10 s when GitHub hangs on the session, and never when it hangs on the repository (measured).
-const SWITCH_DEADLINE: Duration = Duration::from_secs(45);
+/// The events of a session that has ended are on their way to us, if they are not here.
+const LAST_EVENTS: Duration = Duration::from_millis(50);
+/// Starting the next host and attaching it takes a tenth of a second; on a busy machine more.
+const HAND_OVER: Duration = Duration::from_secs(20);
 
 /// What the live view has to remember.
-struct View {
-    /// Requests that wait for a person.
-    waiting: HashSet<String>,
-    working: bool,
-    /// Until when a second `x` ends the session.
-    armed_until: Option<Instant>,
-    /// What `r` switches on.
-    mode: Remote,
-    switch: Switch,
+pub(super) struct View {
+    keys: Keys,
+    switch: Switch<Switched>,
     /// The link whose code was drawn last.
     drawn: Option<String>,
+    /// The session is to go on without this process, as soon as nothing is lost by that.
+    leaving: bool,
+}
+
+impl View {
+    /// The code of the link is there already.
+    pub(super) fn new(entry: &SessionEntry) -> Self {
+        Self {
+            keys: Keys::new(Leave::Detach, entry.remote),
+            switch: Switch::idle(),
+            drawn: entry.link().map(ToOwned::to_owned),
+            leaving: false,
+        }
+    }
 }
 
 impl Host {
-    /// Tells what happens, and obeys keys, until the session ends for whatever reason.
-    pub(super) async fn watch(&mut self, context: &mut Context<'_>, keys: bool) -> anyhow::Result<Ending> {
-        let mut view = View::new(self.live.facts.remote, self.live.facts.url.clone());
-        let session = self.live.session.clone();
-        let mut ended = std::pin::pin!(ended(&session));
+    /// Tells what happens, and obeys keys, until the session ends for whatever reason, or has another host.
+    pub(super) async fn watch(
+        &mut self,
+        context: &mut Context<'_>,
+        keys: bool,
+        detach_on_hangup: bool,
+    ) -> anyhow::Result<Ending> {
+        let mut view = View::new(&self.entry);
+        let mut ended = Box::pin(ended(self.session.clone()));
         if !keys {
             context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C ends the session"));
         }
         loop {
+            if view.leaving && view.switch.is_idle() && !self.progress.holds_on_to_us() {
+                match self.hand_over(context, Deadline::new(HAND_OVER)).await {
+                    Ok(()) => {
+                        context.say_update(&Update::Detached)?;
+                        handover::caution(context, logout::kills().await);
+                        return Ok(Ending::Detached);
+                    }
+                    Err(error) => {
+                        view.leaving = false;
+                        if let Some(Interrupted(signal)) = error.downcast_ref() {
+                            return Ok(Ending::Signal(*signal));
+                        }
+                        context.tell(&Update::Caution(format!("the session stays here: {error:#}")))?;
+                    }
+                }
+            }
             // Where nobody reads on, events wait, and everything else goes on.
             let stalled = context.terminal.is_stalled();
             if !stalled {
-                let facts = &self.live.facts;
-                let status = output::status_line(facts.remote, view.activity(), keys, context.terminal.size().0);
+                let leave = keys.then_some(Leave::Detach);
+                let status = output::status_line(self.entry.remote, self.progress.activity(), leave, context.terminal.size().0);
                 context.terminal.status(Some(status));
             }
             tokio::select! {
                 () = sleep(STALL_POLL), if stalled => {}
-                event = self.live.next_event(), if !stalled => match event {
+                event = self.next_event(), if !stalled => match event {
                     Some(Event::Ended) => return Ok(Ending::Elsewhere),
                     Some(event) => self.on_event(context, &mut view, &event)?,
-                    None => return Err(self.process.better_reason(SdkError::closed().into()).await),
+                    None => {
+                        // What was being switched is settled by the recovery.
+                        view.switch = Switch::idle();
+                        if let Err(error) = self.recover(context).await {
+                            return error.downcast().map(|Interrupted(signal)| Ending::Signal(signal));
+                        }
+                        self.draw(context, &mut view);
+                        ended.set(self::ended(self.session.clone()));
+                    }
                 },
-                error = self.process.gone() => return Err(error.into()),
-                () = &mut ended => return Ok(Ending::Elsewhere),
-                signal = context.shutdown.next() => return Ok(Ending::Signal(signal)),
-                input = context.terminal.input() => match input {
-                    Input::Key('x') if view.confirmed() => return Ok(Ending::Stopped),
-                    Input::Key(key) => self.on_key(context, &mut view, key),
-                    Input::Redraw | Input::Suspend => {}
+                () = &mut ended => {
+                    // What happened before that is told first.
+                    while let Ok(Some(event)) = timeout(LAST_EVENTS, self.next_event()).await {
+                        self.on_event(context, &mut view, &event)?;
+                    }
+                    return Ok(Ending::Elsewhere);
+                }
+                signal = context.shutdown.next() => {
+                    if signal != Signal::Hangup || !detach_on_hangup {
+                        return Ok(Ending::Signal(signal));
+                    }
+                    context.terminal.close_keyboard();
+                    view.leaving = true;
+                }
+                input = context.terminal.input() => if let Input::Key(key) = input {
+                    match view.keys.press(context, &self.entry, &self.qr, key) {
+                        Action::Stop => return Ok(Ending::Stopped),
+                        Action::Leave => {
+                            view.leaving = true;
+                            if self.progress.holds_on_to_us() {
+                                let why = "a question is open and would be lost: detaching once it is answered";
+                                context.terminal.say(&Line::new(Tone::Attention, why));
+                            }
+                        }
+                        Action::Switch(remote) => {
+                            let (registry, session) = (self.registry.clone(), self.session.clone());
+                            let switch = async move { remote::switch(&registry, &session, remote).await };
+                            view.switch.begin(context, &self.entry, remote, switch);
+                        }
+                        Action::None => {}
+                    }
                 },
                 switched = view.switch.done() => self.on_switched(context, &mut view, switched)?,
             }
         }
     }
 
-    fn on_event(&mut self, context: &mut Context<'_>, view: &mut View, event: &Event) -> anyhow::Result<()> {
-        view.see(event);
+    pub(super) fn on_event(&mut self, context: &mut Context<'_>, view: &mut View, event: &Event) -> anyhow::Result<()> {
+        self.progress.see(event);
+        self.kept.see(event);
+        let before = (self.entry.remote, self.entry.url.clone());
         match event {
-            Event::Link { url } => self.on_link(context, view, url)?,
-            // Of our own switches the answer tells.
-            Event::Steerable(steerable) if view.switch.is_idle() => {
-                let facts = &mut self.live.facts;
-                let remote = match (*steerable, facts.remote) {
-                    (true, _) => Remote::On,
-                    (false, Remote::On) => Remote::Off,
-                    (false, other) => other,
-                };
-                if remote != facts.remote {
-                    facts.remote = remote;
-                    self.tell_remote(context, view)?;
+            Event::Title(title) => self.entry.title = Some(title.clone()),
+            Event::Link { url } => {
+                if let Err(error) = link::check(url, &self.entry.login.host) {
+                    // One that may not be shown is no reason to end the session.
+                    context.tell(&Update::Caution(error.to_string()))?;
+                } else {
+                    self.entry.url = Some(url.clone());
+                    // Nothing but this tells of an export (measured).
+                    if view.switch.is_idle() && self.registry.wanted(&self.entry.session_id).get() == Remote::Export {
+                        self.entry.remote = Remote::Export;
+                    }
                 }
             }
+            // Of our own switches the answer tells.
+            Event::Steerable(steerable) if view.switch.is_idle() => {
+                self.entry.remote = if *steerable { Remote::On } else { Remote::Off };
+            }
             _ => {}
+        }
+        self.publish(context);
+        let after = (self.entry.remote, self.entry.url.clone());
+        // While remote is off or being switched, a link is told when that is on.
+        if before != after && view.switch.is_idle() && (after.0 != Remote::Off || before.0 != Remote::Off) {
+            self.tell_remote(context, view)?;
         }
         Ok(context.tell(&Update::Event(event))?)
     }
 
-    /// Takes a link that came while the session runs. One that may not be shown is no reason to end it.
-    fn on_link(&mut self, context: &mut Context<'_>, view: &mut View, url: &str) -> anyhow::Result<()> {
-        let facts = &mut self.live.facts;
-        if facts.url.as_deref() == Some(url) {
-            return Ok(());
-        }
-        if let Err(error) = link::check(url, &facts.login.host) {
-            return Ok(context.tell(&Update::Caution(error.to_string()))?);
-        }
-        facts.url = Some(url.to_owned());
-        // While remote is off or being switched, it is told when that is on.
-        if facts.remote != Remote::Off && view.switch.is_idle() {
-            self.tell_remote(context, view)?;
-        }
-        Ok(())
-    }
-
     /// Tells how remote is now, with the link and its code where it is shared.
     fn tell_remote(&self, context: &mut Context<'_>, view: &mut View) -> anyhow::Result<()> {
-        let facts = &self.live.facts;
-        let url = facts.url.as_deref().filter(|_| facts.remote != Remote::Off);
-        context.tell(&Update::Remote { remote: facts.remote, url })?;
-        if url.is_some() {
-            self.draw(context, view);
-        }
+        context.tell(&Update::Remote { remote: self.entry.remote, url: self.entry.link() })?;
+        self.draw(context, view);
         Ok(())
     }
 
     /// Draws the code of the link, unless it was drawn before.
     fn draw(&self, context: &mut Context<'_>, view: &mut View) {
-        if let Some(url) = self.live.facts.url.as_ref().filter(|url| view.drawn.as_ref() != Some(url)) {
+        if let Some(url) = self.entry.link().filter(|url| view.drawn.as_deref() != Some(url)) {
             link::draw(context, url, &self.qr, context.terminal.rows_of(url));
-            view.drawn = Some(url.clone());
+            view.drawn = Some(url.to_owned());
         }
     }
 
-    fn on_key(&mut self, context: &mut Context<'_>, view: &mut View, key: char) {
-        let say = |context: &mut Context<'_>, text: &str| context.terminal.say(&Line::new(Tone::Dim, text));
-        let facts = &self.live.facts;
-        let link = facts.url.clone().filter(|_| facts.remote != Remote::Off);
-        view.armed_until = (key == 'x').then(|| Instant::now() + CONFIRM);
-        match (key, link) {
-            ('x', _) => say(context, &format!("press x again within {} to end the session", Seconds(CONFIRM))),
-            ('?', _) => output::help_lines().iter().for_each(|line| context.terminal.say(line)),
-            ('r', _) if !view.switch.is_idle() => say(context, "remote is being switched already"),
-            ('r', _) => {
-                let wanted = if facts.remote == Remote::Off { view.mode } else { Remote::Off };
-                say(context, &format!("switching remote {}…", wanted.word()));
-                view.switch = Switch::start(self.live.session.clone(), wanted);
-            }
-            ('q' | 'o' | 'c', None) if facts.remote != Remote::Off => say(context, "there is no link yet"),
-            ('q' | 'o' | 'c', None) => say(context, "remote is off, so there is no link; r switches it on"),
-            ('q', Some(link)) => link::draw_again(context, &link, &self.qr),
-            ('o', Some(_)) if facts.demo => say(context, "this is a demo: the link opens no session"),
-            ('o', Some(link)) => match open::that_detached(&link) {
-                Ok(()) => say(context, "opened in the browser"),
-                Err(_) => say(context, &format!("no browser could be started; the link: {link}")),
-            },
-            ('c', Some(link)) => {
-                context.terminal.copy(&link);
-                say(context, "asked the terminal to copy the link (OSC 52; in tmux: set -g set-clipboard on)");
-            }
-            _ => {}
-        }
-    }
-
-    fn on_switched(&mut self, context: &mut Context<'_>, view: &mut View, switched: Switched) -> anyhow::Result<()> {
-        view.switch = Switch::idle();
-        let facts = &mut self.live.facts;
-        let link = match switched.result {
-            Ok(link) => link,
-            Err(error) => {
-                // The session goes on as it was.
-                let report = Report::from(&error.into());
-                context.tell(&Update::Caution(format!("remote is {} still: {}", facts.remote.word(), report.message)))?;
-                for hint in report.hints {
-                    context.terminal.say(&Line::new(Tone::Plain, format!("hint: {hint}")));
-                }
-                return Ok(());
-            }
+    fn on_switched(
+        &mut self,
+        context: &mut Context<'_>,
+        view: &mut View,
+        switched: anyhow::Result<Switched>,
+    ) -> anyhow::Result<()> {
+        let switched = match switched {
+            Ok(switched) => switched,
+            // The connection broke: that is told, and mended, when its end shows.
+            Err(error) if matches!(error.downcast_ref(), Some(SdkError::Connection(_))) => return Ok(()),
+            Err(error) => return Ok(say_refusal(context, self.entry.remote, &error)?),
         };
-        facts.remote = switched.wanted;
-        if let Some(url) = link {
-            match link::check(&url, &facts.login.host) {
-                Ok(()) => facts.url = Some(url),
+        self.entry.remote = switched.remote;
+        if let Some(url) = switched.url {
+            match link::check(&url, &self.entry.login.host) {
+                Ok(()) => self.entry.url = Some(url),
                 Err(error) => context.tell(&Update::Caution(error.to_string()))?,
             }
         }
+        self.publish(context);
+        drop(switched.turn);
         self.tell_remote(context, view)
     }
 }
 
-/// Waits until the session does not exist any more, in a runtime that does.
-async fn ended(session: &Session) {
-    let mut ping = interval(PING_EVERY);
-    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ping.tick().await;
-        // An error is no answer: that the runtime is gone shows elsewhere.
-        if let Ok(false) = session.exists().await {
-            return;
-        }
+/// The session goes on as it was.
+pub(crate) fn say_refusal(context: &mut Context<'_>, remote: Remote, error: &anyhow::Error) -> std::io::Result<()> {
+    let report = Report::from(error);
+    context.tell(&Update::Caution(format!("remote is {} still: {}", remote.word(), report.message)))?;
+    for hint in report.hints {
+        context.terminal.say(&Line::new(Tone::Plain, format!("hint: {hint}")));
     }
+    Ok(())
 }
 
-impl View {
-    fn new(remote: Remote, drawn: Option<String>) -> Self {
+async fn ended(session: Session) {
+    session.ended().await;
+}
+
+/// What a key asks for, beyond what is done at once.
+pub(crate) enum Action {
+    None,
+    /// End the session.
+    Stop,
+    /// Leave it running.
+    Leave,
+    /// Switch remote to this.
+    Switch(Remote),
+}
+
+/// The keys of a view, in the terminal of the host and in others.
+pub(crate) struct Keys {
+    leave: Leave,
+    /// What `r` switches on.
+    mode: Remote,
+    /// Until when a second `x` ends the session.
+    armed_until: Option<Instant>,
+}
+
+impl Keys {
+    pub(crate) fn new(leave: Leave, remote: Remote) -> Self {
         let mode = if remote == Remote::Off { Remote::On } else { remote };
-        Self { waiting: HashSet::new(), working: false, armed_until: None, mode, switch: Switch::idle(), drawn }
+        Self { leave, mode, armed_until: None }
     }
 
-    fn see(&mut self, event: &Event) {
-        match event {
-            Event::Waiting(request) => {
-                self.waiting.insert(request.id.clone());
-            }
-            Event::Answered { id, .. } => {
-                self.waiting.remove(id);
-            }
-            Event::Working | Event::Prompt { .. } => self.working = true,
-            Event::Idle | Event::Aborted { .. } => {
-                self.working = false;
-                self.waiting.clear();
+    /// Does what a key is for, or says what is to be done.
+    pub(crate) fn press(&mut self, context: &mut Context<'_>, entry: &SessionEntry, qr: &QrOptions, key: char) -> Action {
+        let say = |context: &mut Context<'_>, text: &str| context.terminal.say(&Line::new(Tone::Dim, text));
+        let confirmed = self.armed_until.is_some_and(|until| Instant::now() < until);
+        self.armed_until = (key == 'x').then(|| Instant::now() + CONFIRM);
+        match (key, entry.link()) {
+            ('x', _) if confirmed => return Action::Stop,
+            ('x', _) => say(context, &format!("press x again within {} to end the session", Seconds(CONFIRM))),
+            ('d', _) => return Action::Leave,
+            ('r', _) => return Action::Switch(if entry.remote == Remote::Off { self.mode } else { Remote::Off }),
+            ('?', _) => output::help_lines(self.leave).iter().for_each(|line| context.terminal.say(line)),
+            ('q' | 'o' | 'c', None) if entry.remote != Remote::Off => say(context, "there is no link yet"),
+            ('q' | 'o' | 'c', None) => say(context, "remote is off, so there is no link; r switches it on"),
+            ('q', Some(link)) => link::draw_again(context, link, qr),
+            ('o', Some(_)) if entry.demo => say(context, "this is a demo: the link opens no session"),
+            ('o', Some(link)) => match open::that_detached(link) {
+                Ok(()) => say(context, "opened in the browser"),
+                Err(_) => say(context, &format!("no browser could be started; the link: {link}")),
+            },
+            ('c', Some(link)) => {
+                context.terminal.copy(link);
+                say(context, "asked the terminal to copy the link (OSC 52; in tmux: set -g set-clipboard on)");
             }
             _ => {}
         }
-    }
-
-    fn activity(&self) -> Activity {
-        match self.waiting.len() {
-            0 if self.working => Activity::Working,
-            0 => Activity::Idle,
-            count => Activity::Input(count),
-        }
-    }
-
-    /// Whether an `x` now is the second one.
-    fn confirmed(&self) -> bool {
-        self.armed_until.is_some_and(|until| Instant::now() < until)
+        Action::None
     }
 }
 
 /// A switch of remote that is under way, at most one.
-struct Switch(Option<JoinHandle<Switched>>);
+pub(crate) struct Switch<T>(Option<JoinHandle<anyhow::Result<T>>>);
 
-struct Switched {
-    wanted: Remote,
-    /// The link, where the answer had one.
-    result: Result<Option<String>, SdkError>,
-}
-
-impl Switch {
-    fn idle() -> Self {
+impl<T: Send + 'static> Switch<T> {
+    pub(crate) fn idle() -> Self {
         Self(None)
     }
 
-    fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.0.is_none()
     }
 
-    fn start(session: Session, wanted: Remote) -> Self {
-        Self(Some(tokio::spawn(async move {
-            let switched = async {
-                match remote_mode(wanted) {
-                    Some(mode) => session.enable_remote(mode).await,
-                    None => session.disable_remote().await.map(|()| None),
-                }
-            };
-            let late = SdkError::Deadline { step: "switching remote", limit: SWITCH_DEADLINE };
-            let result = timeout(SWITCH_DEADLINE, switched).await.unwrap_or(Err(late));
-            Switched { wanted, result }
-        })))
+    /// Starts to switch, unless that is under way or not allowed; says so.
+    pub(crate) fn begin(
+        &mut self,
+        context: &mut Context<'_>,
+        entry: &SessionEntry,
+        remote: Remote,
+        switch: impl Future<Output = anyhow::Result<T>> + Send + 'static,
+    ) {
+        let say = |context: &mut Context<'_>, text: &str| context.terminal.say(&Line::new(Tone::Dim, text));
+        if !self.is_idle() {
+            return say(context, "remote is being switched already");
+        }
+        if remote != Remote::Off
+            && let Err(error) = remote::may_share(entry, false)
+        {
+            let _ = say_refusal(context, entry.remote, &error.into());
+            return;
+        }
+        say(context, &format!("switching remote {}…", remote.word()));
+        *self = Self(Some(tokio::spawn(switch)));
     }
 
     /// Waits for the end of the switch, for ever without one. Cancel-safe.
-    async fn done(&mut self) -> Switched {
+    pub(crate) async fn done(&mut self) -> anyhow::Result<T> {
         if let Some(task) = &mut self.0
             && let Ok(switched) = task.await
         {
+            self.0 = None;
             return switched;
         }
         // There is none, or it panicked, which the panic's own message tells.
         self.0 = None;
         pending().await
+    }
+}
+
+impl<T> Drop for Switch<T> {
+    /// What is not waited for is not to go on behind our back.
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Activity, Ending, Facts, Line, Tone, Update};
+use super::{Ending, Update};
 use crate::cli::Remote;
+use crate::error::Report;
+use crate::line::{Line, Tone};
+use crate::registry::{Activity, SessionEntry};
 use crate::sdk::{Event, Origin, Request, RequestKind};
 
 /// A long message is cut: all of it is in Mission Control.
@@ -11,48 +14,66 @@ const MESSAGE_LINES: usize = 20;
 /// A line that no terminal shows whole is cut too.
 const LINE_CHARACTERS: usize = 2000;
 
-pub(super) fn lines(update: &Update<'_>, at: &str) -> Vec<Line> {
+pub(super) fn lines(update: &Update<'_>, at: Option<&str>) -> Vec<Line> {
     match update {
         Update::SignedIn(login) => vec![Line::new(Tone::Dim, format!("signed in as {} on {}", login.login, login.host))],
         Update::Caution(text) => vec![Line::new(Tone::Attention, format!("warning: {text}"))],
         Update::Ready(facts) => ready(facts),
         Update::Remote { remote, url } => remote_switched(*remote, *url, at),
         Update::Event(event) => stamped(event_lines(event), at),
+        Update::Relaunched { interrupted } => {
+            let mut lines = vec![Line::new(Tone::Attention, "the Copilot CLI died and was started again; the session goes on")];
+            if *interrupted {
+                lines.push(Line::new(Tone::Attention, "the turn that was running was interrupted: send a prompt to go on"));
+            }
+            stamped(lines, at)
+        }
+        Update::Detached => stamped(vec![Line::new(Tone::Strong, "the session goes on in the background")], at),
+        Update::Failed(report) => stamped(report_lines(report), at),
         Update::Ended(ending) => stamped(vec![Line::new(Tone::Strong, ended(*ending))], at),
     }
 }
 
+/// What went wrong, and what to do.
+pub(crate) fn report_lines(report: &Report) -> Vec<Line> {
+    let mut message = report.message.lines();
+    let mut lines = vec![Line::new(Tone::Error, format!("error: {}", message.next().unwrap_or_default()))];
+    lines.extend(message.map(|line| Line::new(Tone::Plain, line)));
+    lines.extend(report.hints.iter().map(|hint| Line::new(Tone::Plain, format!("hint: {hint}"))));
+    lines
+}
+
 /// Which session it is.
-fn ready(facts: &Facts) -> Vec<Line> {
-    let place = match (&facts.repository, &facts.branch) {
+fn ready(entry: &SessionEntry) -> Vec<Line> {
+    let place = match (&entry.repository, &entry.branch) {
         (Some(repository), Some(branch)) => format!("{repository}, branch {branch}"),
         (Some(repository), None) => repository.clone(),
-        (None, _) => format!("no repository, in {}", facts.directory.display()),
+        (None, _) => format!("no repository, in {}", entry.directory.display()),
     };
-    vec![Line::new(Tone::Strong, format!("session: {} ({place})", facts.name.as_deref().unwrap_or(&facts.session_id)))]
+    vec![Line::new(Tone::Strong, format!("session: {} ({place})", entry.label()))]
 }
 
 /// What is to be known of the link, shown below it: as whom to open it. Short, as the QR code has to find room as well.
-pub(crate) fn account_lines(facts: &Facts) -> Vec<Line> {
-    if facts.demo {
-        return vec![Line::new(Tone::Attention, "demo: nothing runs, nothing is shared, the link opens no session")];
+pub(crate) fn account_lines(entry: &SessionEntry) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if entry.demo {
+        lines.push(Line::new(Tone::Attention, "demo: nothing runs, nothing is shared, the link opens no session"));
+    } else if entry.remote != Remote::Off {
+        let host = if entry.login.host == "github.com" { "" } else { &format!(" on {}", entry.login.host) };
+        let login = &entry.login.login;
+        lines.push(Line::new(Tone::Plain, format!("phone: sign in{host} as {login}; for other accounts the link is a 404")));
     }
-    let host = if facts.login.host == "github.com" { "" } else { &format!(" on {}", facts.login.host) };
-    match facts.remote {
-        Remote::Off => vec![Line::new(Tone::Plain, "remote is off: Mission Control does not have this session")],
-        Remote::On | Remote::Export => {
-            let login = &facts.login.login;
-            let mut lines =
-                vec![Line::new(Tone::Plain, format!("phone: sign in{host} as {login}; for other accounts the link is a 404"))];
-            if facts.remote == Remote::Export {
-                lines.push(Line::new(Tone::Plain, "read-only: Mission Control shows the session and cannot steer it"));
-            }
-            lines
+    match entry.remote {
+        Remote::Off => lines.push(Line::new(Tone::Plain, "remote is off: Mission Control does not have this session")),
+        Remote::Export => {
+            lines.push(Line::new(Tone::Plain, "read-only: Mission Control shows the session and cannot steer it"));
         }
+        Remote::On => {}
     }
+    lines
 }
 
-fn remote_switched(remote: Remote, url: Option<&str>, at: &str) -> Vec<Line> {
+fn remote_switched(remote: Remote, url: Option<&str>, at: Option<&str>) -> Vec<Line> {
     let mut lines = stamped(
         vec![match remote {
             Remote::On => Line::new(Tone::Good, "remote on: Mission Control can steer the session"),
@@ -67,7 +88,7 @@ fn remote_switched(remote: Remote, url: Option<&str>, at: &str) -> Vec<Line> {
 
 fn event_lines(event: &Event) -> Vec<Line> {
     match event {
-        Event::Prompt { text, origin } => {
+        Event::Prompt { text, origin, .. } => {
             let from = match origin {
                 Origin::Here => "here",
                 Origin::MissionControl => "Mission Control",
@@ -93,6 +114,8 @@ fn event_lines(event: &Event) -> Vec<Line> {
         | Event::Title(_)
         | Event::Link { .. }
         | Event::Steerable(_)
+        | Event::Mode(_)
+        | Event::PermissionMode(_)
         | Event::Working
         | Event::ToolFinished { trouble: None }
         | Event::Ended
@@ -135,10 +158,15 @@ fn cut(line: &str) -> String {
 }
 
 /// With the time before the first line, and the others below it.
-fn stamped(lines: Vec<Line>, at: &str) -> Vec<Line> {
+pub(super) fn stamped(lines: Vec<Line>, at: Option<&str>) -> Vec<Line> {
+    let Some(at) = at else { return lines };
     let mut first = true;
     let stamp = |mut line: Line| {
-        line.text = if std::mem::take(&mut first) { format!("{at} {}", line.text) } else { format!("      {}", line.text) };
+        line.text = if std::mem::take(&mut first) {
+            format!("{at} {}", line.text)
+        } else {
+            format!("{:width$} {}", "", line.text, width = at.len())
+        };
         line
     };
     lines.into_iter().map(stamp).collect()
@@ -150,6 +178,8 @@ fn ended(ending: Ending) -> String {
         Ending::Signal(signal) => format!("session ended by {signal}"),
         Ending::Elsewhere => "session ended, not from here".to_owned(),
         Ending::OutputClosed => "session ended: nobody reads stdout any more".to_owned(),
+        Ending::Detached => "the session goes on".to_owned(),
+        Ending::Failed => "session ended by an error".to_owned(),
     }
 }
 
@@ -162,7 +192,7 @@ pub(crate) fn progress(step: &str, elapsed: Duration) -> String {
 }
 
 /// The last line of the live view, in the longest form that fits: state, then keys.
-pub(crate) fn status_line(remote: Remote, activity: Activity, keys: bool, columns: u16) -> String {
+pub(crate) fn status_line(remote: Remote, activity: Activity, keys: Option<Leave>, columns: u16) -> String {
     let activity = match activity {
         Activity::Working => "working".to_owned(),
         Activity::Idle => "idle".to_owned(),
@@ -170,12 +200,15 @@ pub(crate) fn status_line(remote: Remote, activity: Activity, keys: bool, column
         Activity::Input(count) => format!("{count} wait for an answer"),
     };
     let state = format!("remote {} | {activity}", remote.word());
-    if !keys {
-        return state;
-    }
-    let switch = if remote == Remote::Off { "r remote on" } else { "r remote off" };
+    let Some(leave) = keys else { return state };
+    let leave = match leave {
+        Leave::Detach => "d detach",
+        Leave::Leave => "d leave",
+    };
+    let switch = if remote == Remote::Off { "r on" } else { "r off" };
     let forms = [
-        format!("{state} | {switch}, q QR, o open, c copy, ? help, xx stop"),
+        format!("{state} | {switch}, q QR, o open, c copy, {leave}, ? help, xx stop"),
+        format!("{state} | {switch}, {leave}, ? help, xx stop"),
         format!("{state} | {switch}, ? help, xx stop"),
         format!("{state} | ? help"),
     ];
@@ -183,14 +216,30 @@ pub(crate) fn status_line(remote: Remote, activity: Activity, keys: bool, column
     forms.iter().find(fits).cloned().unwrap_or(state)
 }
 
+/// What `d` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// Sends the session to the background.
+    Detach,
+    /// Leaves a view of it.
+    Leave,
+}
+
 /// What `?` shows.
-pub(crate) fn help_lines() -> Vec<Line> {
+pub(crate) fn help_lines(leave: Leave) -> Vec<Line> {
     [
         "r  switch remote on or off",
         "q  draw the QR code again",
         "o  open the link in this machine's browser",
         "c  copy the link (the terminal has to allow it: OSC 52)",
-        "x  twice: end the session; Ctrl-C ends it at once",
+        match leave {
+            Leave::Detach => "d  detach: the session goes on in the background",
+            Leave::Leave => "d  leave; the session goes on",
+        },
+        match leave {
+            Leave::Detach => "x  twice: end the session; Ctrl-C ends it at once",
+            Leave::Leave => "x  twice: end the session; Ctrl-C only leaves",
+        },
         "?  this help",
     ]
     .map(|text| Line::new(Tone::Plain, text))
@@ -199,8 +248,7 @@ pub(crate) fn help_lines() -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Activity, Remote, message, status_line};
-    use crate::output::Tone;
+    use super::{Activity, Leave, Remote, Tone, message, status_line};
 
     #[test]
     fn the_status_line_fits() {
@@ -208,13 +256,13 @@ mod tests {
             for (remote, activity) in
                 [(Remote::Off, Activity::Input(12)), (Remote::Export, Activity::Working), (Remote::On, Activity::Idle)]
             {
-                let line = status_line(remote, activity, true, columns);
+                let line = status_line(remote, activity, Some(Leave::Detach), columns);
                 assert!(line.starts_with("remote "), "{line}");
                 assert!(columns < 40 || line.chars().count() < usize::from(columns), "{columns}: {line}");
             }
         }
-        assert!(status_line(Remote::On, Activity::Idle, true, 80).ends_with("xx stop"));
-        assert!(!status_line(Remote::On, Activity::Idle, false, 200).contains("help"));
+        assert!(status_line(Remote::On, Activity::Idle, Some(Leave::Detach), 80).ends_with("xx stop"));
+        assert!(!status_line(Remote::On, Activity::Idle, None, 200).contains("help"));
     }
 
     #[test]

@@ -5,18 +5,19 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::sanitise::is_harmless;
-use super::{Ending, Facts, Update};
+use super::{Ending, Update};
 use crate::error::Report;
+use crate::registry::SessionEntry;
 use crate::sdk::{Event, Origin, RequestKind};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Envelope<'a> {
+struct Envelope<P> {
     schema_version: u32,
     /// RFC 3339, UTC.
     time: String,
     #[serde(flatten)]
-    payload: Payload<'a>,
+    payload: P,
 }
 
 #[derive(Serialize)]
@@ -28,27 +29,19 @@ enum Payload<'a> {
     },
     Warning {
         message: &'a str,
+        /// `remote` for those about Mission Control.
+        #[serde(skip_serializing_if = "str::is_empty")]
+        about: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remediation: Option<&'a str>,
     },
-    Ready {
-        session_id: &'a str,
-        name: Option<&'a str>,
-        url: Option<&'a str>,
-        remote: &'static str,
-        login: &'a str,
-        host: &'a str,
-        repository: Option<&'a str>,
-        branch: Option<&'a str>,
-        directory: String,
-        demo: bool,
-        copilot_version: &'a str,
-        copilot_program: String,
-        copilot_pid: Option<u32>,
-    },
+    Ready(Box<Session<'a>>),
     Remote {
         remote: &'static str,
         url: Option<&'a str>,
     },
     Prompt {
+        id: &'a str,
         text: &'a str,
         from: &'static str,
     },
@@ -82,6 +75,10 @@ enum Payload<'a> {
     Missed {
         count: u64,
     },
+    Relaunched {
+        interrupted: bool,
+    },
+    Detached,
     Ended {
         reason: &'static str,
     },
@@ -93,32 +90,65 @@ enum Payload<'a> {
     },
 }
 
+/// A session, in `ready`, `list` and `status`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the contract has the field names")]
+pub(super) struct Session<'a> {
+    session_id: &'a str,
+    name: Option<&'a str>,
+    title: Option<&'a str>,
+    url: Option<&'a str>,
+    remote: &'static str,
+    activity: &'static str,
+    waiting: usize,
+    login: &'a str,
+    host: &'a str,
+    repository: Option<&'a str>,
+    branch: Option<&'a str>,
+    directory: String,
+    demo: bool,
+    detached: bool,
+    started_at: String,
+    pid: u32,
+    copilot_version: &'a str,
+    copilot_program: String,
+    copilot_pid: Option<u32>,
+}
+
 /// The line of `update`; None: it is for people only.
 pub(crate) fn line(update: &Update<'_>) -> Option<String> {
     let message = match update {
         Update::SignedIn(login) => Payload::SignedIn { login: &login.login, host: &login.host },
-        Update::Caution(message) => Payload::Warning { message },
-        Update::Ready(facts) => ready(facts),
+        Update::Caution(message) => Payload::Warning { message, about: "", remediation: None },
+        Update::Ready(entry) => Payload::Ready(Box::new(session(entry))),
         Update::Remote { remote, url } => Payload::Remote { remote: remote.word(), url: *url },
         Update::Event(event) => event_message(event)?,
+        Update::Relaunched { interrupted } => Payload::Relaunched { interrupted: *interrupted },
+        Update::Detached => Payload::Detached,
+        Update::Failed(report) => return Some(error_line(report)),
         Update::Ended(ending) => Payload::Ended {
             reason: match ending {
                 Ending::Stopped => "stopped",
                 Ending::Signal(_) => "signal",
                 Ending::Elsewhere => "elsewhere",
                 Ending::OutputClosed => "output-closed",
+                Ending::Failed => "failed",
+                // Told as `detached`.
+                Ending::Detached => return None,
             },
         },
     };
-    Some(render(message))
+    Some(document(message))
 }
 
 /// The last line of a command that failed.
 pub(crate) fn error_line(report: &Report) -> String {
-    render(Payload::Error { code: report.exit.code(), reason: report.reason, message: &report.message, hints: &report.hints })
+    document(Payload::Error { code: report.exit.code(), reason: report.reason, message: &report.message, hints: &report.hints })
 }
 
-fn render(payload: Payload<'_>) -> String {
+/// One line: the payload, and what every line has.
+pub(super) fn document(payload: impl Serialize) -> String {
     let envelope = Envelope { schema_version: 1, time: jiff::Timestamp::now().to_string(), payload };
     let line = serde_json::to_string(&envelope).expect("strings and numbers always serialise");
     // JSON leaves characters bare that some terminals obey; escaped, it is the same JSON.
@@ -132,29 +162,39 @@ fn render(payload: Payload<'_>) -> String {
     })
 }
 
-fn ready(facts: &Facts) -> Payload<'_> {
-    Payload::Ready {
-        session_id: &facts.session_id,
-        name: facts.name.as_deref(),
-        url: facts.url.as_deref(),
-        remote: facts.remote.word(),
-        login: &facts.login.login,
-        host: &facts.login.host,
-        repository: facts.repository.as_deref(),
-        branch: facts.branch.as_deref(),
-        directory: facts.directory.to_string_lossy().into_owned(),
-        demo: facts.demo,
-        copilot_version: &facts.copilot_version,
-        copilot_program: facts.copilot_program.to_string_lossy().into_owned(),
-        copilot_pid: facts.pid,
+/// What programs are told of a session.
+pub(super) fn session(entry: &SessionEntry) -> Session<'_> {
+    Session {
+        session_id: &entry.session_id,
+        name: entry.name.as_deref(),
+        title: entry.title.as_deref(),
+        url: entry.link(),
+        remote: entry.remote.word(),
+        activity: entry.activity.word(),
+        waiting: entry.activity.waiting(),
+        login: &entry.login.login,
+        host: &entry.login.host,
+        repository: entry.repository.as_deref(),
+        branch: entry.branch.as_deref(),
+        directory: entry.directory.to_string_lossy().into_owned(),
+        demo: entry.demo,
+        detached: entry.detached,
+        started_at: entry.started_at.to_string(),
+        pid: entry.host.pid(),
+        copilot_version: &entry.copilot_version,
+        copilot_program: entry.copilot_program.to_string_lossy().into_owned(),
+        copilot_pid: entry.copilot_pid,
     }
 }
 
 fn event_message(event: &Event) -> Option<Payload<'_>> {
     Some(match event {
-        Event::Warning(warning) => Payload::Warning { message: &warning.message },
+        Event::Warning(warning) => {
+            Payload::Warning { message: &warning.message, about: &warning.kind, remediation: warning.remediation.as_deref() }
+        }
         Event::Failed { message } => Payload::TurnFailed { message },
-        Event::Prompt { text, origin } => Payload::Prompt {
+        Event::Prompt { id, text, origin } => Payload::Prompt {
+            id,
             text,
             from: match origin {
                 Origin::Here => "here",
@@ -183,6 +223,8 @@ fn event_message(event: &Event) -> Option<Payload<'_>> {
         Event::Started(_)
         | Event::Link { .. }
         | Event::Steerable(_)
+        | Event::Mode(_)
+        | Event::PermissionMode(_)
         | Event::Notice { .. }
         | Event::Working
         | Event::ToolFinished { .. }

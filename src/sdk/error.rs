@@ -43,8 +43,10 @@ pub(crate) enum SdkError {
 
     #[error("{step}: no answer within {} s", limit.as_secs())]
     Deadline { step: &'static str, limit: Duration },
-    #[error("the Copilot CLI ended unexpectedly ({status})")]
-    RuntimeEnded { status: String },
+    #[error("the Copilot CLI ended unexpectedly{reason}")]
+    RuntimeEnded { reason: &'static str },
+    #[error("the session ended meanwhile")]
+    SessionEnded,
     #[error("the connection to the Copilot CLI broke: {0}")]
     Connection(String),
     #[error("{method} failed: {message}")]
@@ -77,6 +79,14 @@ impl SdkError {
         Self::Rpc { method, code: error.rpc_code().unwrap_or_default(), message }
     }
 
+    /// That the session is not there any more, told from the words of the runtime's error.
+    pub(crate) fn explain_ended(self) -> Self {
+        match self {
+            Self::Rpc { message, .. } if message.contains("ession not found") => Self::SessionEnded,
+            other => other,
+        }
+    }
+
     /// Why a session could not be created, told from the words of the runtime's error.
     pub(super) fn explain_create(self) -> Self {
         let Self::Rpc { message, .. } = &self else { return self };
@@ -105,7 +115,7 @@ impl SdkError {
 
     /// Why remote could not be switched on. The error is nearly always the same sentence; the reason is in the `session.warning`
     /// that came with it (measured).
-    pub(super) fn explain_enable(self, warning: Option<Warning>) -> Self {
+    pub(crate) fn explain_enable(self, warning: Option<Warning>) -> Self {
         let Self::Rpc { message: error, .. } = &self else { return self };
         if error.contains("no current authentication") {
             return Self::SignedOut;

@@ -1,5 +1,6 @@
 //! Session events, in the few kinds that matter here. Read leniently: fields come and go between CLI versions.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What happened in a session.
@@ -24,6 +25,8 @@ pub(crate) enum Event {
     },
     /// A prompt was accepted.
     Prompt {
+        /// As the answer to [`super::Session::send`] has it.
+        id: String,
         text: String,
         origin: Origin,
     },
@@ -49,6 +52,10 @@ pub(crate) enum Event {
         outcome: String,
     },
     Title(String),
+    /// The agent is to do something else now: `interactive`, `plan`, `autopilot`.
+    Mode(String),
+    /// Requests for permission are answered otherwise now: `manual`, `allow-all`, …
+    PermissionMode(String),
     /// The turn was broken off.
     Aborted {
         reason: String,
@@ -98,7 +105,7 @@ pub(crate) struct Request {
     pub(crate) choices: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RequestKind {
     Permission,
     Question,
@@ -123,6 +130,7 @@ impl Event {
             }),
             "session.error" => Self::Failed { message: text(data, "message") },
             "user.message" => Self::Prompt {
+                id: text(data, "messageId"),
                 text: text(data, "content"),
                 // Prompts of Mission Control carry `source: "command-<id>"` (measured).
                 origin: match data["source"].as_str() {
@@ -156,6 +164,8 @@ impl Event {
                 Self::Answered { id: text(data, "requestId"), outcome: outcome(data) }
             }
             "session.title_changed" => Self::Title(text(data, "title")),
+            "session.mode_changed" => Self::Mode(text(data, "newMode")),
+            "session.permissions_changed" => Self::PermissionMode(text(data, "mode")),
             "abort" => Self::Aborted { reason: text(data, "reason") },
             "session.idle" => Self::Idle,
             "session.shutdown" => Self::Ended,

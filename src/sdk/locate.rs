@@ -1,7 +1,8 @@
 //! Where the Copilot CLI may be.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use super::SdkError;
 use crate::env;
@@ -10,23 +11,23 @@ use crate::env;
 pub(crate) const DEMO_RUNTIME: &str = "demo-runtime";
 
 /// A program that can be started as a runtime.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cli {
     pub(crate) program: PathBuf,
-    /// What comes before the CLI's own arguments; only the embedded stand-in has some.
-    pub(crate) prefix: Vec<OsString>,
+    /// The embedded stand-in: its subcommand comes before the CLI's own arguments.
+    pub(crate) demo: bool,
 }
 
 impl Cli {
     fn new(program: PathBuf) -> Self {
-        Self { program, prefix: Vec::new() }
+        Self { program, demo: false }
     }
 
     /// This very program as the stand-in runtime.
     pub(crate) fn demo() -> Result<Self, SdkError> {
         let program = std::env::current_exe()
             .map_err(|source| SdkError::Io { what: "this program cannot find itself".to_owned(), source })?;
-        Ok(Self { program, prefix: vec![DEMO_RUNTIME.into()] })
+        Ok(Self { program, demo: true })
     }
 }
 

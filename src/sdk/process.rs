@@ -1,43 +1,30 @@
-//! A Copilot CLI in server mode, as a process: started, watched, ended.
+//! A Copilot CLI that is being started: until it listens, it is ours to end.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap};
 use tempfile::TempDir;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use super::{Cli, Runtime, SdkError, tree};
+use super::server::Secret;
+use super::{Cli, DEMO_RUNTIME, SdkError, Server};
 use crate::env;
 use crate::paths::OUTPUT;
+use crate::pid::Identity;
 
-/// How often the log is looked at for the port line. A pipe would say it at once, and break when the launcher leaves.
+/// How often the log is looked at for the port line.
 const PORT_POLL: Duration = Duration::from_millis(5);
-/// The runtime needs 0.1 to 0.4 s to tell Mission Control of every session and to exit (measured); on a bad link longer.
-const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
-/// From SIGTERM to SIGKILL.
-const TERMINATE_DEADLINE: Duration = Duration::from_secs(2);
-/// A runtime that died takes its connection along, a moment earlier.
-const GONE_DEADLINE: Duration = Duration::from_secs(1);
-/// How often a group of processes is looked at until it is empty.
-const GROUP_POLL: Duration = Duration::from_millis(10);
-/// A killed process is gone at once, unless the kernel holds it.
-const KILL_DEADLINE: Duration = Duration::from_secs(1);
 
-/// A running CLI. Dropped without [`Process::end`], it is killed with all that it started.
+/// A CLI on its way. Dropped before it is released, it is killed with all that it started.
 #[derive(Debug)]
 pub(crate) struct Process {
-    child: Box<dyn ChildWrapper>,
-    /// Its process group: its pid, as it leads a session of its own.
-    group: Option<u32>,
-    program: PathBuf,
-    /// What clients show to connect.
-    token: String,
-    log_dir: PathBuf,
-    output: PathBuf,
+    /// None: released.
+    child: Option<Box<dyn ChildWrapper>>,
+    server: Server,
 }
 
 impl Process {
@@ -54,14 +41,14 @@ impl Process {
         let _ = log.try_lock();
         let token = connection_token()?;
         let mut command = CommandWrap::with_new(&cli.program, |command| {
-            for name in env::per_terminal() {
+            for name in env::not_for_runtimes() {
                 command.env_remove(name);
             }
             command
-                .args(&cli.prefix)
+                .args(cli.demo.then_some(DEMO_RUNTIME))
                 .args(["--server", "--port", "0", "--no-auto-update", "--log-level", "info", "--log-dir"])
                 .arg(log_dir)
-                .env(env::CONNECTION_TOKEN, &token)
+                .env(env::CONNECTION_TOKEN, token.expose())
                 // Not a folder that may go away, as a repository or the logs may.
                 .current_dir(log_dir.parent().unwrap_or(log_dir))
                 .stdin(Stdio::null());
@@ -76,103 +63,51 @@ impl Process {
         let child =
             command.spawn().map_err(|error| SdkError::CliUnusable { program: cli.program.clone(), reason: error.to_string() })?;
         tracing::debug!(program = %cli.program.display(), pid = child.id(), logs = %log_dir.display(), "started the runtime");
-        Ok(Self { group: child.id(), child, program: cli.program.clone(), token, log_dir: logs.keep(), output })
-    }
-
-    /// The program's file.
-    pub(crate) fn program(&self) -> &Path {
-        &self.program
-    }
-
-    /// Where its logs are.
-    pub(crate) fn log_dir(&self) -> &Path {
-        &self.log_dir
-    }
-
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.child.id()
-    }
-
-    /// Waits until it listens, then connects and shakes hands. Cancel-safe; the caller sets the deadline.
-    pub(crate) async fn connect(&mut self) -> Result<Runtime, SdkError> {
-        let port = loop {
-            if let Some(port) = port_line(&printed(&self.output)) {
-                break port;
-            }
-            if let Ok(status) = timeout(PORT_POLL, self.child.inner_mut().wait()).await {
-                return Err(exited_early(&self.program, &self.output, &status));
-            }
+        let server = Server {
+            process: child.id().map(Identity::of),
+            program: cli.program.clone(),
+            address: None,
+            token: Some(token),
+            log_dir: Some(logs.keep()),
         };
-        tracing::debug!(port, "the runtime listens");
-        tokio::select! {
-            runtime = Runtime::connect(port, &self.token, &self.program) => runtime,
-            status = self.child.inner_mut().wait() => Err(exited_early(&self.program, &self.output, &status)),
-        }
+        Ok(Self { child: Some(child), server })
     }
 
-    /// Waits until the process is gone. Cancel-safe.
-    pub(crate) async fn gone(&mut self) -> SdkError {
-        let status = self.child.inner_mut().wait().await;
-        SdkError::RuntimeEnded { status: describe(&status) }
+    /// What is known of it so far.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
     }
 
-    /// `error`, or that the process is gone if that is why the connection broke: its status says more.
-    pub(crate) async fn better_reason(&mut self, error: anyhow::Error) -> anyhow::Error {
-        if !matches!(error.downcast_ref(), Some(SdkError::Connection(_))) {
-            return error;
-        }
-        timeout(GONE_DEADLINE, self.gone()).await.map_or(error, Into::into)
-    }
-
-    /// Ends it: `runtime.shutdown` where there is a connection, then SIGTERM, then SIGKILL, each with its deadline.
-    pub(crate) async fn end(&mut self, runtime: Option<&Runtime>) {
-        if let Some(runtime) = runtime {
-            let asked = async {
-                match runtime.shutdown().await {
-                    // Nobody heard it.
-                    Err(SdkError::Connection(_)) if self.is_running() => false,
-                    // The answer may be lost with the connection: what counts is that the process goes.
-                    _ => self.child.inner_mut().wait().await.is_ok(),
-                }
-            };
-            if timeout(SHUTDOWN_DEADLINE, asked).await.unwrap_or(false) {
-                return;
+    /// Waits until it listens. Cancel-safe; the caller sets the deadline.
+    pub(crate) async fn listening(&mut self) -> Result<(), SdkError> {
+        while self.server.look_for_address().is_none() {
+            let Some(child) = &mut self.child else { break };
+            if let Ok(status) = timeout(PORT_POLL, child.inner_mut().wait()).await {
+                return Err(SdkError::CliExited {
+                    program: self.server.program.clone(),
+                    status: describe(&status),
+                    output: tail(&self.server.printed()),
+                });
             }
         }
-        // A runtime that is terminated while it cannot reach GitHub leaves its tools behind (measured), each in a session of its own.
-        let tools = self.child.id().map(tree::below).unwrap_or_default();
-        #[cfg(unix)]
-        let _ = self.child.signal(rustix::process::Signal::TERM.as_raw());
-        let gone = async {
-            let _ = self.child.inner_mut().wait().await;
-            // The launcher that npm installs goes at once, and the runtime behind it takes its time.
-            while tree::group_exists(self.group) {
-                sleep(GROUP_POLL).await;
-            }
-        };
-        if timeout(TERMINATE_DEADLINE, gone).await.is_err() {
-            let _ = self.child.start_kill();
-            let _ = timeout(KILL_DEADLINE, self.child.inner_mut().wait()).await;
-        }
-        tree::kill(&tools);
+        tracing::debug!(address = ?self.server.address, "the runtime listens");
+        Ok(())
     }
 
-    fn is_running(&mut self) -> bool {
-        matches!(self.child.inner_mut().try_wait(), Ok(None))
-    }
-
-    /// Removes the logs: of a run without trouble nobody needs them.
-    pub(crate) fn forget_logs(&self) {
-        let _ = fs::remove_dir_all(&self.log_dir);
+    /// Lets it live on by itself.
+    pub(crate) fn release(mut self) -> Server {
+        self.child = None;
+        self.server.clone()
     }
 }
 
 impl Drop for Process {
-    /// Nothing is left running, also when a panic or a cancelled wait drops this; of a group that is gone, nothing is killed.
+    /// Nothing is left running, also when a panic or a cancelled wait drops this.
     fn drop(&mut self) {
-        let tools = self.child.id().map(tree::below).unwrap_or_default();
-        let _ = self.child.start_kill();
-        tree::kill(&tools);
+        if let Some(child) = &mut self.child {
+            self.server.kill();
+            let _ = child.start_kill();
+        }
     }
 }
 
@@ -184,17 +119,8 @@ fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn exited_early(program: &Path, output: &Path, status: &io::Result<ExitStatus>) -> SdkError {
-    SdkError::CliExited { program: program.to_owned(), status: describe(status), output: tail(&printed(output)) }
-}
-
-/// What was printed so far.
-fn printed(output: &Path) -> String {
-    fs::read(output).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
-}
-
 /// 128 random bits in hexadecimal.
-fn connection_token() -> Result<String, SdkError> {
+fn connection_token() -> Result<Secret, SdkError> {
     use std::fmt::Write as _;
 
     let mut bytes = [0_u8; 16];
@@ -202,16 +128,10 @@ fn connection_token() -> Result<String, SdkError> {
         what: "no random numbers for the connection token".to_owned(),
         source: io::Error::other(error),
     })?;
-    Ok(bytes.iter().fold(String::new(), |mut token, byte| {
+    Ok(Secret::new(bytes.iter().fold(String::new(), |mut token, byte| {
         let _ = write!(token, "{byte:02x}");
         token
-    }))
-}
-
-/// The port in the line "CLI server listening on port N", once the line is whole.
-fn port_line(output: &str) -> Option<u16> {
-    let (_, rest) = output.split_once("CLI server listening on port ")?;
-    rest.split_once('\n')?.0.trim().parse().ok()
+    })))
 }
 
 /// The last lines, for an error message.
@@ -224,17 +144,5 @@ fn describe(status: &io::Result<ExitStatus>) -> String {
     match status {
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::port_line;
-
-    #[test]
-    fn the_port_counts_once_its_line_is_whole() {
-        assert_eq!(port_line("Warning: x\nCLI server listening on port 3733"), None);
-        assert_eq!(port_line("Warning: x\nCLI server listening on port 37335\n"), Some(37335));
-        assert_eq!(port_line("CLI server listening on port 99999\n"), None);
     }
 }

@@ -1,18 +1,20 @@
 //! A connection to a running CLI.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{self, Poll};
 
 use github_copilot_sdk::{Client, SDK_PROTOCOL_VERSION};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 
 use super::SdkError;
+use super::server::Secret;
 use crate::env::host_of;
 
 /// A client of one runtime, after the handshake.
@@ -23,7 +25,7 @@ pub(crate) struct Runtime {
 }
 
 /// Who is signed in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Login {
     pub(crate) login: String,
     /// The GitHub host, without scheme.
@@ -31,16 +33,16 @@ pub(crate) struct Login {
 }
 
 impl Runtime {
-    /// Connects to `port` on loopback (the CLI binds 127.0.0.1 only) and shows `token`.
-    pub(super) async fn connect(port: u16, token: &str, program: &Path) -> Result<Self, SdkError> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    /// Connects and shows `token`; a runtime without one refuses any that is shown.
+    pub(super) async fn connect(address: SocketAddr, token: Option<&Secret>, program: &Path) -> Result<Self, SdkError> {
         let stream = TcpStream::connect(address).await.map_err(|error| SdkError::Connection(format!("{address}: {error}")))?;
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         let client = Client::from_streams(Prompt(reader), writer, std::path::PathBuf::new())
             .map_err(|error| SdkError::Connection(error.to_string()))?;
         // The SDK's own handshake sends no token for streams that it did not open itself.
-        let answer = call(&client, "connect", json!({ "token": token })).await?;
+        let params = token.map_or_else(|| json!({}), |token| json!({ "token": token.expose() }));
+        let answer = call(&client, "connect", params).await?;
         let found = &answer["protocolVersion"];
         if found.as_u64() != Some(SDK_PROTOCOL_VERSION.into()) {
             return Err(SdkError::Incompatible {

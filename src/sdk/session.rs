@@ -9,26 +9,35 @@ use async_trait::async_trait;
 use github_copilot_sdk::handler::{
     ExitPlanModeHandler, ExitPlanModeResult, PermissionHandler, PermissionResult, UserInputHandler, UserInputResponse,
 };
+use github_copilot_sdk::session::PreparedSession;
 use github_copilot_sdk::subscription::RecvErrorKind;
-use github_copilot_sdk::{EventSubscription, ExitPlanModeData, PermissionRequestData, RequestId, SessionConfig, SessionId};
+use github_copilot_sdk::{
+    Client, EventSubscription, ExitPlanModeData, PermissionRequestData, RequestId, ResumeSessionConfig, SessionConfig, SessionId,
+};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::event::Warning;
 use super::runtime::{Login, call};
-use super::{Event, Runtime, SdkError};
+use super::{Event, Runtime, SdkError, Secret};
 
 /// Events and answers come over one connection, through two queues of the SDK.
 const WARNING_DEADLINE: Duration = Duration::from_millis(300);
 
-/// What a new session is to be.
-#[derive(Debug, Default)]
+/// How long one read of the event log waits; the CLI takes up to 30 s.
+const LOG_WAIT: Duration = Duration::from_secs(25);
+/// How often it is asked whether the session still exists, where nothing tells.
+const PING_EVERY: Duration = Duration::from_secs(1);
+
+/// What a session is to be, when it is created and when it is resumed.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct SessionOptions {
     pub(crate) directory: PathBuf,
     pub(crate) name: Option<String>,
     pub(crate) model: Option<String>,
     /// Signs in this session alone. Given by RPC: in the environment, every tool would see it.
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Secret>,
 }
 
 /// What Mission Control may do.
@@ -50,7 +59,10 @@ enum Enabled {
 /// A session; clones are handles of the same one.
 #[derive(Clone)]
 pub(crate) struct Session {
-    inner: Arc<github_copilot_sdk::session::Session>,
+    client: Client,
+    id: String,
+    /// None: this client is not attached, and gets no events.
+    attached: Option<Arc<github_copilot_sdk::session::Session>>,
 }
 
 /// What happens in a session, from its creation on.
@@ -61,6 +73,10 @@ pub(crate) struct Events {
 impl Session {
     /// Creates a session whose requests stay pending until somebody answers, here or in Mission Control.
     pub(crate) async fn create(runtime: &Runtime, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
+        Self::create_as(runtime, None, options).await
+    }
+
+    async fn create_as(runtime: &Runtime, id: Option<SessionId>, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
         let mut config = SessionConfig::default()
             .with_working_directory(options.directory.clone())
             .with_client_name("copilot-remote")
@@ -68,20 +84,58 @@ impl Session {
             .with_permission_handler(Arc::new(LeavePending))
             .with_user_input_handler(Arc::new(LeavePending))
             .with_exit_plan_mode_handler(Arc::new(LeavePending));
+        config.session_id = id;
         config.name.clone_from(&options.name);
         config.model.clone_from(&options.model);
-        config.github_token.clone_from(&options.token);
+        config.github_token = options.token.as_ref().map(|token| token.expose().to_owned());
         let explain = |error| SdkError::from_call("session.create", &error).explain_create();
-        // Events can come before the answer: a subscription made later never sees them (measured).
         let prepared = runtime.client.prepare_session(config).map_err(explain)?;
+        Self::start(runtime, prepared, explain).await
+    }
+
+    /// Creates a session anew that a runtime lost which died before the first turn: until then nothing of it is on disk that could be resumed,
+    /// and its place at Mission Control is kept all the same (measured).
+    pub(crate) async fn recreate(runtime: &Runtime, id: &str, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
+        Self::create_as(runtime, Some(SessionId::from(id.to_owned())), options).await
+    }
+
+    /// Attaches to a session, with the same handlers: the last client that attaches decides what is asked (measured). Brings a session
+    /// that ended back to life.
+    pub(crate) async fn resume(runtime: &Runtime, id: &str, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
+        let mut config = ResumeSessionConfig::new(SessionId::from(id.to_owned()))
+            .with_working_directory(options.directory.clone())
+            .with_client_name("copilot-remote")
+            .with_streaming(true)
+            .with_permission_handler(Arc::new(LeavePending))
+            .with_user_input_handler(Arc::new(LeavePending))
+            .with_exit_plan_mode_handler(Arc::new(LeavePending));
+        config.model.clone_from(&options.model);
+        config.github_token = options.token.as_ref().map(|token| token.expose().to_owned());
+        let explain = |error| SdkError::from_call("session.resume", &error).explain_create();
+        let prepared = runtime.client.prepare_resume_session(config).map_err(explain)?;
+        Self::start(runtime, prepared, explain).await
+    }
+
+    /// Events can come before the answer: a subscription made later never sees them (measured).
+    async fn start(
+        runtime: &Runtime,
+        prepared: PreparedSession,
+        explain: impl Fn(github_copilot_sdk::Error) -> SdkError,
+    ) -> Result<(Self, Events), SdkError> {
         let subscription = prepared.subscribe();
         let inner = prepared.start().await.map_err(explain)?;
-        tracing::debug!(session = %inner.id(), "created the session");
-        Ok((Self { inner: Arc::new(inner) }, Events { subscription }))
+        tracing::debug!(session = %inner.id(), "attached to the session");
+        let session = Self { client: runtime.client.clone(), id: inner.id().to_string(), attached: Some(Arc::new(inner)) };
+        Ok((session, Events { subscription }))
+    }
+
+    /// A handle of a session that this client is not attached to: enough to ask and tell it something, and no reason for it to live.
+    pub(crate) fn of(runtime: &Runtime, id: &str) -> Self {
+        Self { client: runtime.client.clone(), id: id.to_owned(), attached: None }
     }
 
     pub(crate) fn id(&self) -> &str {
-        self.inner.id()
+        &self.id
     }
 
     /// Who this session is signed in as.
@@ -108,7 +162,7 @@ impl Session {
     }
 
     async fn try_enable(&self, mode: RemoteMode) -> Result<Enabled, SdkError> {
-        let mut events = self.inner.subscribe();
+        let mut events = self.attached.as_ref().map(|session| session.subscribe());
         let mode = match mode {
             RemoteMode::On => "on",
             RemoteMode::Export => "export",
@@ -120,7 +174,9 @@ impl Session {
                 Ok(if refused { Enabled::Refused } else { Enabled::Shared(url) })
             }
             Err(error) => {
-                let warning = timeout(WARNING_DEADLINE, remote_warning(&mut events)).await.ok();
+                // Events come to those who are attached; others find the reason in the journal.
+                let Some(events) = &mut events else { return Err(error) };
+                let warning = timeout(WARNING_DEADLINE, remote_warning(events)).await.ok();
                 Err(error.explain_enable(warning))
             }
         }
@@ -131,17 +187,72 @@ impl Session {
         self.call("session.remote.disable", json!({})).await.map(drop)
     }
 
-    /// Whether the session still exists. A client that is attached is not told when another one ends it (measured).
-    pub(crate) async fn exists(&self) -> Result<bool, SdkError> {
-        match self.call("session.name.get", json!({})).await {
-            Err(SdkError::Rpc { message, .. }) if message.contains("not found") => Ok(false),
-            answer => answer.map(|_| true),
+    /// Waits until the session has ended, also by another client, in a runtime that goes on. For ever where the connection breaks:
+    /// that shows in the events.
+    ///
+    /// A client that is attached gets no event of that end, but a read of the event log that waits is answered at once, and keeps
+    /// nothing alive (measured).
+    pub(crate) async fn ended(&self) {
+        const TYPE: &str = "session.shutdown";
+        let mut cursor = None;
+        loop {
+            let answer = match &cursor {
+                None => self.call("session.eventLog.tail", json!({})).await,
+                Some(cursor) => {
+                    let wait = u64::try_from(LOG_WAIT.as_millis()).unwrap_or(u64::MAX);
+                    self.call("session.eventLog.read", json!({ "cursor": cursor, "types": [TYPE], "waitMs": wait })).await
+                }
+            };
+            match answer.map_err(SdkError::explain_ended) {
+                Ok(answer)
+                    if answer["events"].as_array().is_some_and(|events| events.iter().any(|event| event["type"] == TYPE)) =>
+                {
+                    return;
+                }
+                Ok(answer) => cursor = Some(answer["cursor"].clone()),
+                Err(SdkError::SessionEnded) => return,
+                Err(SdkError::Connection(_)) => pending().await,
+                // An older CLI, which has no such log.
+                Err(_) => {
+                    sleep(PING_EVERY).await;
+                    if matches!(
+                        self.call("session.name.get", json!({})).await.map_err(SdkError::explain_ended),
+                        Err(SdkError::SessionEnded)
+                    ) {
+                        return;
+                    }
+                }
+            }
         }
     }
 
-    /// Sends a prompt.
-    pub(crate) async fn send(&self, prompt: &str) -> Result<(), SdkError> {
-        self.call("session.send", json!({ "prompt": prompt })).await.map(drop)
+    /// Sends a prompt; its id, which the event of its acceptance has too.
+    pub(crate) async fn send(&self, prompt: &str) -> Result<String, SdkError> {
+        let answer = self.call("session.send", json!({ "prompt": prompt })).await.map_err(SdkError::explain_ended)?;
+        Ok(answer["messageId"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Says something in the session, for those who look at it in Mission Control.
+    pub(crate) async fn log(&self, message: &str) -> Result<(), SdkError> {
+        self.call("session.log", json!({ "message": message, "level": "warning" })).await.map(drop)
+    }
+
+    /// How requests for permission are answered: `manual`, `allow-all`, …
+    pub(crate) async fn permission_mode(&self) -> Result<String, SdkError> {
+        Ok(self.call("session.permissions.getMode", json!({})).await?["mode"].as_str().unwrap_or_default().to_owned())
+    }
+
+    pub(crate) async fn set_permission_mode(&self, mode: &str) -> Result<(), SdkError> {
+        self.call("session.permissions.setMode", json!({ "mode": mode })).await.map(drop)
+    }
+
+    /// What the agent is to do: `interactive`, `plan`, `autopilot`.
+    pub(crate) async fn mode(&self) -> Result<String, SdkError> {
+        Ok(self.call("session.mode.get", json!({})).await?.as_str().unwrap_or_default().to_owned())
+    }
+
+    pub(crate) async fn set_mode(&self, mode: &str) -> Result<(), SdkError> {
+        self.call("session.mode.set", json!({ "mode": mode })).await.map(drop)
     }
 
     /// Ends the session; Mission Control is told.
@@ -151,8 +262,8 @@ impl Session {
 
     /// One request about this session.
     async fn call(&self, method: &'static str, mut params: serde_json::Value) -> Result<serde_json::Value, SdkError> {
-        params["sessionId"] = json!(self.id());
-        call(self.inner.client(), method, params).await
+        params["sessionId"] = json!(self.id);
+        call(&self.client, method, params).await
     }
 }
 

@@ -112,7 +112,8 @@ fn tell(event: &Value) -> String {
 
 fn tell_all(server: &Server, folder: &Path) -> Vec<String> {
     let rpc = Rpc::connect(("127.0.0.1", server.port)).expect("it listens");
-    let mut story = Story { rpc: &rpc, told: Vec::new(), seen: 0 };
+    let rpc = &rpc;
+    let mut story = Story { rpc, told: Vec::new(), seen: 0 };
     story.call("session.list", json!({}), &[]);
     story.call("connect", json!({}), &[]);
     story.call("connect", json!({"token": "wrong"}), &[]);
@@ -155,10 +156,21 @@ fn tell_all(server: &Server, folder: &Path) -> Vec<String> {
     story.call("session.ui.handlePendingUserInput", answer, &["success"]);
     story.until("session.idle");
 
-    // Another client, which is not attached, ends it: nobody is told.
+    // Another client, which is not attached, ends it: nobody is told, but who waits for that in the log.
     let other = Rpc::connect(("127.0.0.1", server.port)).expect("it listens");
     other.call("connect", json!({"token": server.token})).expect("the handshake");
-    other.call("sessions.close", about(json!({}))).expect("it is ended");
+    let cursor = story.call("session.eventLog.tail", about(json!({})), &[])["cursor"].clone();
+    let end = |wait: u64| about(json!({"cursor": cursor, "types": ["session.shutdown"], "waitMs": wait}));
+    story.call("session.eventLog.read", end(1), &["events"]);
+    let last = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| rpc.call("session.eventLog.read", end(20_000)).expect("an answer"));
+        // Asked for on the same connection: it is answered while the read waits.
+        rpc.call("session.name.get", about(json!({}))).expect("an answer");
+        other.call("sessions.close", about(json!({}))).expect("it is ended");
+        waiting.join().expect("the reader")
+    });
+    story.told.push(format!("  read: {}", last["events"][0]["type"]));
+    story.call("session.eventLog.read", end(1), &[]);
     story.call("session.name.get", about(json!({})), &[]);
     story.call("session.remote.enable", about(json!({})), &[]);
     story.call("sessions.close", about(json!({})), &[]);

@@ -205,7 +205,7 @@ const CASES: &[Case] = &[
         &["--timeout", "5s"],
         6,
         "deadline",
-        "not ready after 5 s",
+        "not done after 5 s",
         "--timeout"
     ),
     case!(

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::support::pty::Pty;
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{BINARY, Sandbox};
 
 fn check(file: &str, content: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
@@ -30,51 +30,60 @@ fn completions_are_those_of_the_arguments() {
     ] {
         let done = sandbox.run(&["completions", shell]).expect_code(0);
         assert_eq!(done.stderr, "");
-        assert!(done.stdout.contains("qr-style"), "{shell}");
-        assert!(!done.stdout.contains("demo-runtime"), "{shell} completes a hidden command");
+        assert!(done.stdout.contains("COPILOT_REMOTE_COMPLETE"), "{shell}");
         check(file, &done.stdout);
     }
 }
 
 /// The script is run: what bash would offer.
 #[test]
-fn bash_completes_options_and_their_values() {
-    let sandbox = Sandbox::new();
+fn bash_completes_options_and_names_of_sessions() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({}));
+    sandbox.run(&["start", "--demo", "--detach", "--name", "login test"]).expect_code(0);
     let script = sandbox.path("completion.bash");
     fs::write(&script, sandbox.run(&["completions", "bash"]).stdout).unwrap();
-    for (words, wanted) in
-        [("start --qr-st", "--qr-style"), ("start --qr-style w", "wide"), ("sta", "start"), ("man co", "completions")]
-    {
+    for (words, wanted) in [
+        ("start --qr-st", "--qr-style"),
+        ("start --qr-style w", "wide"),
+        ("sta", "start status"),
+        ("man co", "completions"),
+        ("dem", ""),
+        ("next", ""),
+        ("off log", "login test"),
+        ("stop log", "login test"),
+    ] {
         let program = format!(
             "source '{}'; COMP_WORDS=(copilot-remote {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
-             _copilot__remote copilot-remote \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; echo \"${{COMPREPLY[@]}}\"",
+             _clap_complete_copilot_remote copilot-remote \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; echo \"${{COMPREPLY[@]}}\"",
             script.display()
         );
-        let output = std::process::Command::new("bash").args(["--norc", "-c", &program]).output().unwrap();
-        assert_eq!(
-            String::from_utf8_lossy(&output.stdout).trim(),
-            wanted,
-            "{words}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let mut command = std::process::Command::new("bash");
+        command.args(["--norc", "-c", &program]).env_clear().envs(&sandbox.env);
+        let folder = Path::new(BINARY).parent().unwrap().to_str().unwrap();
+        command.env("PATH", format!("{folder}:{}", sandbox.env["PATH"]));
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said.trim(), wanted, "{words}: {}", String::from_utf8_lossy(&output.stderr));
     }
+    sandbox.run(&["stop", "--all"]).expect_code(0);
 }
 
 #[test]
 fn man_pages_are_those_of_the_arguments() {
     let sandbox = Sandbox::new();
-    for (arguments, file) in [
-        (&["man"][..], "man/copilot-remote.1"),
-        (&["man", "start"], "man/copilot-remote-start.1"),
-        (&["man", "completions"], "man/copilot-remote-completions.1"),
-        (&["man", "man"], "man/copilot-remote-man.1"),
-    ] {
-        let done = sandbox.run(arguments).expect_code(0);
+    let list = sandbox.run(&["man", "nothing"]).expect_code(2).stderr;
+    let (_, pages) = list.split_once("[possible values: ").expect("the pages");
+    let pages = pages.split(']').next().unwrap().split(", ");
+    for page in std::iter::once("").chain(pages) {
+        let arguments: Vec<&str> = ["man", page].into_iter().filter(|word| !word.is_empty()).collect();
+        let file = format!("man/copilot-remote{}{page}.1", if page.is_empty() { "" } else { "-" });
+        let done = sandbox.run(&arguments).expect_code(0);
         for section in ["EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES"] {
             assert!(done.stdout.contains(section), "{file} lacks {section}");
         }
-        assert!(!done.stdout.contains("demo\\-runtime"), "{file} shows a hidden command");
-        check(file, &done.stdout);
+        assert!(!done.stdout.contains("demo\\-runtime") && !done.stdout.contains("next\\-host"), "{file} shows a hidden command");
+        check(&file, &done.stdout);
     }
 }
 

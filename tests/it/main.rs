@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "a test fails by panicking, and exports nothing")]
 
 mod conformance;
+mod control;
 mod demo;
 mod failures;
 mod generated;

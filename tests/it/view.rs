@@ -194,7 +194,7 @@ fn the_link_is_shown_once_on_one_terminal_and_twice_on_two() {
 fn keys_do_what_the_help_says() {
     let sandbox = calm();
     let mut pty = start(&sandbox, 100, 45, "");
-    pty.shows("remote on | idle | r remote off, q QR, o open, c copy, ? help, xx stop");
+    pty.shows("remote on | idle | r off, q QR, o open, c copy, d detach, ? help, xx stop");
     let link = pty.qr();
     pty.send("?");
     pty.shows("c  copy the link");
@@ -205,7 +205,7 @@ fn keys_do_what_the_help_says() {
     pty.shows("this is a demo: the link opens no session");
     pty.send("r");
     pty.shows("remote off: Mission Control cannot reach the session");
-    pty.shows("remote off | idle | r remote on");
+    pty.shows("remote off | idle | r on");
     pty.send("q");
     pty.shows("remote is off, so there is no link; r switches it on");
     pty.send("r");
@@ -335,7 +335,7 @@ fn the_terminal_is_restored_on_every_way_out() {
     let mut sandbox = Sandbox::new();
     sandbox.play(&json!({"timeline": [{"wait": 0.5}, {"exit": 3}]}));
     let pty = start(&sandbox, 80, 40, "");
-    pty.wrote("ended unexpectedly (exit status: 3)");
+    pty.wrote("ended unexpectedly, for the fourth time");
     assert_eq!(pty.finish(), 1);
 }
 

@@ -135,6 +135,17 @@ impl Sandbox {
         self.path("state/copilot-remote")
     }
 
+    /// The files there, but for the key and the locks that stay.
+    pub fn state_files(&self) -> Vec<String> {
+        let mut files: Vec<String> = files_below(&self.state())
+            .iter()
+            .map(|file| file.strip_prefix(self.state()).unwrap().to_str().unwrap().to_owned())
+            .filter(|file| !["key", "runtimes/launch.lock"].contains(&file.as_str()))
+            .collect();
+        files.sort();
+        files
+    }
+
     pub fn git(&self, folder: &Path, arguments: &[&str]) -> String {
         let output = Command::new("git").arg("-C").arg(folder).args(arguments).env_clear().envs(&self.env).output().expect("git");
         assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -181,6 +192,20 @@ impl Sandbox {
 
     pub fn spawn_with_input(&self, arguments: &[&str], input: &str) -> Running {
         Running::spawn(self.command(arguments), Some(input))
+    }
+
+    /// Ends what runs in the background, and checks that nothing is left of it but journals.
+    pub fn stop_all(&self) {
+        self.run(&["stop", "--all"]).expect_code(0);
+        self.wait_until_empty();
+        let left: Vec<String> = self.state_files().into_iter().filter(|file| !file.starts_with("logs/session-")).collect();
+        assert!(left.is_empty(), "left: {left:?}");
+    }
+
+    /// The live sessions, as `list` tells.
+    pub fn list(&self) -> Vec<serde_json::Value> {
+        let document = self.run(&["list", "--json"]).expect_code(0).json().remove(0);
+        document["sessions"].as_array().expect("a list").clone()
     }
 
     /// The processes that were started in this sandbox, but zombies: their environment names it.

@@ -1,0 +1,100 @@
+//! `attach`: the live view of a session whose host is elsewhere. It is no client of the session: it reads the journal, and so can neither keep
+//! the session alive nor bring it back.
+
+use tokio::time::timeout;
+
+use crate::choose;
+use crate::cli::Attach;
+use crate::context::Context;
+use crate::error::Exit;
+use crate::follow::Follower;
+use crate::host::view::{Action, Keys, Switch, say_refusal};
+use crate::host::{self, remote, runtimes};
+use crate::line::{Line, Tone};
+use crate::link::QrOptions;
+use crate::output::{self, Leave};
+use crate::registry::{Record, Registry, SessionEntry};
+use crate::sdk::{SdkError, Session};
+use crate::terminal::Input;
+
+/// How long closing may take; the host sees the end in any case.
+const CLOSE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(3);
+
+pub(crate) async fn run(context: &mut Context<'_>, args: Attach) -> anyhow::Result<Exit> {
+    let qr = QrOptions::new(args.qr)?;
+    let registry = Registry::look()?;
+    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
+    follower.skip()?;
+    host::show(context, &entry, &qr)?;
+    let keys = context.terminal.open_keyboard()?;
+    let exit = follow(context, &registry, entry, &mut follower, &qr, keys).await;
+    context.terminal.close_keyboard();
+    context.terminal.status(None);
+    exit
+}
+
+async fn follow(
+    context: &mut Context<'_>,
+    registry: &Registry,
+    mut entry: SessionEntry,
+    follower: &mut Follower,
+    qr: &QrOptions,
+    can_press: bool,
+) -> anyhow::Result<Exit> {
+    let mut keys = Keys::new(Leave::Leave, entry.remote);
+    let mut switch: Switch<(SessionEntry, bool)> = Switch::idle();
+    if !can_press {
+        context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C leaves; the session goes on"));
+    }
+    loop {
+        let leave = can_press.then_some(Leave::Leave);
+        let status = output::status_line(entry.remote, follower.activity, leave, context.terminal.size().0);
+        context.terminal.status(Some(status));
+        tokio::select! {
+            record = follower.next() => match record? {
+                Some(record) => {
+                    entry = registry.entry(&entry.session_id).unwrap_or(entry);
+                    tell(context, &record)?;
+                }
+                None => return Ok(Exit::Done),
+            },
+            signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
+            input = context.terminal.input() => if let Input::Key(key) = input {
+                match keys.press(context, &entry, qr, key) {
+                    Action::None => {}
+                    Action::Leave => {
+                        context.terminal.say(&Line::new(Tone::Strong, "the session goes on"));
+                        return Ok(Exit::Done);
+                    }
+                    Action::Stop => {
+                        let closing = async { Session::of(&runtimes::reach(registry, &entry).await?, &entry.session_id).close().await };
+                        let _ = timeout(CLOSE_DEADLINE, closing).await;
+                    }
+                    Action::Switch(remote) => {
+                        let (registry, id) = (registry.clone(), entry.session_id.clone());
+                        let switching = async move { remote::switch_from_outside(&registry, &id, remote).await };
+                        switch.begin(context, &entry, remote, switching);
+                    }
+                }
+            },
+            // How it is then is in the journal, too.
+            switched = switch.done() => match switched {
+                Ok((after, _)) => entry = after,
+                Err(error) => say_refusal(context, entry.remote, &error)?,
+            },
+        }
+    }
+}
+
+/// Tells what the host told.
+fn tell(context: &mut Context<'_>, record: &Record) -> anyhow::Result<()> {
+    let at = record.time.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string();
+    for line in output::stamped(record.lines.clone(), &at) {
+        context.terminal.say(&line);
+    }
+    if let Some(event) = record.event.as_ref().filter(|_| context.json) {
+        context.terminal.data(event)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! `list`: the live sessions.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::sleep;
+
+use crate::cli::List;
+use crate::context::Context;
+use crate::error::Exit;
+use crate::line::{Line, Tone};
+use crate::output;
+use crate::registry::{Found, Registry};
+
+/// How often `--watch` looks.
+const WATCH_POLL: Duration = Duration::from_millis(250);
+
+pub(crate) async fn run(context: &mut Context<'_>, args: List) -> anyhow::Result<Exit> {
+    let registry = Registry::look()?;
+    let mut shown = None;
+    loop {
+        let Found { sessions, notes } = registry.sessions()?;
+        let text = output::table(&sessions, Timestamp::now());
+        // Ages change all the time: only on a screen they are shown to grow.
+        let state =
+            if context.terminal.redraws_stdout() { (Vec::new(), text.clone()) } else { (sessions.clone(), String::new()) };
+        if shown.as_ref() != Some(&state) {
+            for note in &notes {
+                context.terminal.say(&Line::new(Tone::Dim, format!("note: {note}")));
+            }
+            if args.watch {
+                context.terminal.clear_stdout(shown.is_some())?;
+            }
+            context.print(&text, &output::list_document(&sessions, &notes))?;
+            shown = Some(state);
+        }
+        if !args.watch {
+            return Ok(Exit::Done);
+        }
+        tokio::select! {
+            () = sleep(WATCH_POLL) => {}
+            signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `on` and `off`: switching remote for a session, from any terminal.
+
+use std::time::Duration;
+
+use crate::cli::{self, Off, On, Remote, TimeoutArgs};
+use crate::context::{Context, Deadline};
+use crate::error::Exit;
+use crate::host::{self, remote};
+use crate::link::QrOptions;
+use crate::output::Update;
+use crate::registry::{Registry, SessionEntry};
+use crate::settings::setting;
+use crate::{choose, env};
+
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+pub(crate) async fn on(context: &mut Context<'_>, args: On) -> anyhow::Result<Exit> {
+    let qr = QrOptions::new(args.qr)?;
+    let registry = Registry::look()?;
+    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    remote::may_share(&entry, args.no_repo)?;
+    let wanted = if args.export { Remote::Export } else { Remote::On };
+    let entry = switch(context, &registry, &entry, wanted, args.timeout).await?;
+    if entry.remote == Remote::Off {
+        // Somebody's off came after this.
+        context.tell(&Update::Remote { remote: Remote::Off, url: None })?;
+    } else {
+        host::show(context, &entry, &qr)?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) async fn off(context: &mut Context<'_>, args: Off) -> anyhow::Result<Exit> {
+    let registry = Registry::look()?;
+    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = switch(context, &registry, &entry, Remote::Off, args.timeout).await?;
+    context.tell(&Update::Remote { remote: entry.remote, url: entry.link() })?;
+    Ok(Exit::Done)
+}
+
+/// Switches, and waits until the registry shows it: then every terminal sees it.
+async fn switch(
+    context: &mut Context<'_>,
+    registry: &Registry,
+    entry: &SessionEntry,
+    wanted: Remote,
+    timeout: TimeoutArgs,
+) -> anyhow::Result<SessionEntry> {
+    let deadline = Deadline::new(setting(timeout.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
+    let switching = remote::switch_from_outside(registry, &entry.session_id, wanted);
+    let (mut entry, seen) = context.step(&format!("switching remote {}", wanted.word()), deadline, switching).await?;
+    if !seen {
+        let caution = "the session's host has not seen the change yet; copilot-remote status tells when it has";
+        context.tell(&Update::Caution(caution.to_owned()))?;
+        entry.remote = wanted;
+    }
+    Ok(entry)
+}

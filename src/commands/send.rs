@@ -1,0 +1,101 @@
+//! `send`: a prompt for a session, from any terminal.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::choose;
+use crate::cli::{self, Send};
+use crate::context::{Context, Deadline};
+use crate::error::{Exit, InputNeeded, TurnFailed};
+use crate::follow::Follower;
+use crate::host::runtimes;
+use crate::line::{Line, Tone};
+use crate::registry::{Activity, Registry};
+use crate::sdk::{SdkError, Session};
+use crate::settings::setting;
+use crate::{env, input, output};
+
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// As long as a day is no deadline.
+const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
+/// An idle agent accepts a prompt at once; a busy one when it is done.
+const ACCEPTED_DEADLINE: Duration = Duration::from_secs(2);
+
+pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result<Exit> {
+    let limit = match args.timeout {
+        Some(limit) => limit,
+        None if args.wait => NO_TIMEOUT,
+        None => setting(None, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT),
+    };
+    let deadline = Deadline::new(limit);
+    let prompt = if args.prompt == "-" { input::text(context, deadline, "prompt").await? } else { args.prompt };
+    let registry = Registry::look()?;
+    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
+    follower.skip()?;
+    let sending = async {
+        let runtime = runtimes::reach(&registry, &entry).await?;
+        Session::of(&runtime, &entry.session_id).send(&prompt).await
+    };
+    let id = context.step("sending the prompt", deadline, sending).await?;
+    let accepting = timeout(ACCEPTED_DEADLINE, accepted(&mut follower, &id));
+    let accepted_at_once = context.within("sending the prompt", deadline, async { anyhow::Ok(accepting.await.ok()) }).await?;
+    let began = accepted_at_once.is_some();
+    match accepted_at_once {
+        Some(accepted) => accepted?,
+        None => context.terminal.say(&Line::new(Tone::Dim, "the agent is busy: it takes the prompt when it is done")),
+    }
+    if context.json {
+        context.terminal.data(&output::sent_document(&entry, &id))?;
+    }
+    if !args.wait {
+        return Ok(Exit::Done);
+    }
+    let json = context.json;
+    let answer = context.step("waiting for the agent", deadline, turn(&mut follower, &id, began)).await?;
+    if !json && let Some(answer) = answer {
+        context.terminal.data(&output::sanitised(&answer))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Waits until the prompt is part of the session.
+async fn accepted(follower: &mut Follower, id: &str) -> anyhow::Result<()> {
+    loop {
+        let Some(record) = follower.next().await? else { return Err(SdkError::SessionEnded.into()) };
+        let told = record.told();
+        if told.kind == "prompt" && told.id == id {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits until the agent is done with the prompt: what it said last.
+async fn turn(follower: &mut Follower, id: &str, mut began: bool) -> anyhow::Result<Option<String>> {
+    let mut said = None;
+    let mut failed = None;
+    let mut asked = String::new();
+    loop {
+        if let Activity::Input(_) = follower.activity {
+            return Err(InputNeeded { what: asked }.into());
+        }
+        let Some(record) = follower.next().await? else { return Err(SdkError::SessionEnded.into()) };
+        let told = record.told();
+        match told.kind.as_str() {
+            "prompt" if told.id == id => began = true,
+            "message" => said = Some(told.text),
+            "turnFailed" => failed = Some(told.message),
+            "turnAborted" => failed = Some("it was broken off".to_owned()),
+            "relaunched" => failed = Some("the Copilot CLI died".to_owned()),
+            "input" => asked = format!(": {}", told.what),
+            _ => {}
+        }
+        if began && record.activity == Activity::Idle {
+            return match failed {
+                Some(message) => Err(TurnFailed { message }.into()),
+                None => Ok(said),
+            };
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `stop`: ends sessions, with as much force as it takes.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::choose;
+use crate::cli::Stop;
+use crate::context::Context;
+use crate::error::Exit;
+use crate::host::runtimes;
+use crate::line::{Line, Tone};
+use crate::output::{self, Stopped};
+use crate::registry::{Registry, SessionEntry};
+use crate::sdk::Session;
+
+/// How long a host gets to see that its session is closed, and to leave; the last one ends the runtime, too.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(8);
+/// From SIGTERM to SIGKILL: it has its own ladder to climb, see `host`.
+const TERMINATE_DEADLINE: Duration = Duration::from_secs(12);
+/// How often a process is looked at until it is gone.
+const POLL: Duration = Duration::from_millis(5);
+
+pub(crate) async fn run(context: &mut Context<'_>, args: Stop) -> anyhow::Result<Exit> {
+    let registry = Registry::look()?;
+    let entries = if args.all {
+        registry.sessions()?.sessions
+    } else if args.sessions.is_empty() {
+        vec![choose::session(context, &registry, None).await?]
+    } else {
+        let live = registry.sessions()?.sessions;
+        let mut entries = args.sessions.iter().map(|wanted| choose::named(&live, wanted)).collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by(|one, other| one.session_id.cmp(&other.session_id));
+        entries.dedup_by(|one, other| one.session_id == other.session_id);
+        entries
+    };
+    context.terminal.progress("ending the session");
+    let stopping = stop_all(&registry, entries, args.all);
+    let (stopped, ended) = tokio::select! {
+        stopped = stopping => stopped?,
+        signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
+    };
+    context.terminal.status(None);
+    for (entry, how) in &stopped {
+        context.terminal.say(&Line::new(Tone::Strong, format!("stopped {}: {}", entry.label(), how.words())));
+    }
+    if args.all && stopped.is_empty() {
+        context.terminal.say(&Line::new(Tone::Plain, "there is no live session"));
+    }
+    if ended > 0 {
+        context.terminal.say(&Line::new(Tone::Plain, "a runtime without a session was ended, too"));
+    }
+    if context.json {
+        context.terminal.data(&output::stop_document(&stopped))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// All at once: each may have to wait for GitHub.
+async fn stop_all(
+    registry: &Registry,
+    entries: Vec<SessionEntry>,
+    all: bool,
+) -> anyhow::Result<(Vec<(SessionEntry, Stopped)>, usize)> {
+    let mut tasks = JoinSet::new();
+    for entry in entries {
+        let registry = registry.clone();
+        tasks.spawn(async move {
+            let how = stop(&registry, &entry).await?;
+            anyhow::Ok((entry, how))
+        });
+    }
+    let mut stopped = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        stopped.push(done??);
+    }
+    stopped.sort_by_key(|(entry, _)| entry.started_at);
+    // A host that was killed could not end its runtime; with --all nothing is to be left.
+    let killed = stopped.iter().any(|(_, how)| *how == Stopped::Killed);
+    let ended = if all || killed { runtimes::end_unused(registry).await? } else { 0 };
+    Ok((stopped, ended))
+}
+
+/// Climbs: close the session, terminate its host, kill it.
+async fn stop(registry: &Registry, entry: &SessionEntry) -> anyhow::Result<Stopped> {
+    let closing = async {
+        let runtime = runtimes::reach(registry, entry).await?;
+        Session::of(&runtime, &entry.session_id).close().await
+    };
+    let gone = async {
+        while entry.host.is_running() {
+            sleep(POLL).await;
+        }
+    };
+    let mut gone = std::pin::pin!(gone);
+    // Where GitHub does not answer, neither does the call; the session is gone all the same (measured).
+    let closed = timeout(CLOSE_DEADLINE, async {
+        tokio::select! {
+            closed = closing => if closed.is_ok() { (&mut gone).await; true } else { false },
+            () = &mut gone => true,
+        }
+    });
+    if closed.await.unwrap_or(false) {
+        registry.prune(&entry.session_id)?;
+        return Ok(Stopped::Closed);
+    }
+    entry.host.terminate();
+    if timeout(TERMINATE_DEADLINE, &mut gone).await.is_ok() {
+        registry.prune(&entry.session_id)?;
+        return Ok(Stopped::Terminated);
+    }
+    entry.host.kill();
+    gone.await;
+    registry.prune(&entry.session_id)?;
+    Ok(Stopped::Killed)
+}

@@ -1,0 +1,16 @@
+//! `url`: the link of a session.
+
+use crate::choose;
+use crate::cli::Target;
+use crate::context::Context;
+use crate::error::{Exit, NotShared};
+use crate::output;
+use crate::registry::Registry;
+
+pub(crate) async fn run(context: &mut Context<'_>, target: Target) -> anyhow::Result<Exit> {
+    let registry = Registry::look()?;
+    let entry = choose::session(context, &registry, target.session.as_deref()).await?;
+    let link = entry.link().ok_or_else(|| NotShared { session: entry.label().to_owned() })?;
+    context.print(&format!("{link}\n"), &output::url_document(&entry))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,93 @@
+//! Following a session from outside: by its journal, never as a client of it.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::choose::{self, ChooseError};
+use crate::context::Context;
+use crate::registry::{Activity, Reader, Record, Registry};
+use crate::sdk::SdkError;
+
+/// How often it is looked for something new …
+const POLL: Duration = Duration::from_millis(20);
+/// … and whether the session lives.
+const LIVENESS_POLL: Duration = Duration::from_millis(200);
+
+/// The journal of the session that is meant, or of the one that has ended whose id starts so.
+pub(crate) async fn choose(context: &mut Context<'_>, registry: &Registry, wanted: Option<&str>) -> anyhow::Result<Follower> {
+    let id = match (choose::session(context, registry, wanted).await, wanted) {
+        (Ok(entry), _) => entry.session_id,
+        (Err(error), Some(wanted)) if matches!(error.downcast_ref(), Some(ChooseError::NotFound { .. })) => {
+            match registry.journals(wanted).as_slice() {
+                [id] => id.clone(),
+                [] => return Err(error),
+                several => return Err(ChooseError::Ambiguous { candidates: several.to_vec() }.into()),
+            }
+        }
+        (Err(error), _) => return Err(error),
+    };
+    Ok(Follower::open(registry, &id)?.ok_or(SdkError::SessionEnded)?)
+}
+
+/// The journal of a session as it grows.
+pub(crate) struct Follower {
+    registry: Registry,
+    session: String,
+    reader: Reader,
+    /// What the session is at.
+    pub(crate) activity: Activity,
+    live: bool,
+    look_again: Instant,
+}
+
+impl Follower {
+    /// Of a session that lives, or has ended; None if there is no journal.
+    pub(crate) fn open(registry: &Registry, session: &str) -> anyhow::Result<Option<Self>> {
+        let live = registry.session(session)?.is_some();
+        Ok(registry.read_journal(session)?.map(|reader| Self {
+            registry: registry.clone(),
+            session: session.to_owned(),
+            reader,
+            activity: Activity::Idle,
+            live,
+            look_again: Instant::now() + LIVENESS_POLL,
+        }))
+    }
+
+    /// What is there already, without waiting.
+    pub(crate) fn there(&mut self) -> io::Result<Option<Record>> {
+        let record = self.reader.next()?;
+        if let Some(record) = &record {
+            self.activity = record.activity;
+        }
+        Ok(record)
+    }
+
+    /// Goes to the end of what is there.
+    pub(crate) fn skip(&mut self) -> io::Result<()> {
+        while self.there()?.is_some() {}
+        Ok(())
+    }
+
+    /// What comes next; None: nothing, as the session has ended. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Record>> {
+        loop {
+            // Looked at first: what was written before the end is read after it was seen.
+            let live = self.live;
+            if let Some(record) = self.there()? {
+                return Ok(Some(record));
+            }
+            if !live {
+                return Ok(None);
+            }
+            if Instant::now() >= self.look_again {
+                self.live = self.registry.session(&self.session)?.is_some();
+                self.look_again = Instant::now() + LIVENESS_POLL;
+            } else {
+                sleep(POLL).await;
+            }
+        }
+    }
+}

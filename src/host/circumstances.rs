@@ -1,0 +1,65 @@
+//! What has to be the same for two sessions to share a runtime.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::env;
+use crate::registry::Subject;
+use crate::sdk::Cli;
+
+/// The CLI, the account, the namespaces, and the environment that the tools of a session see; proxy, certificate, GitHub host, tokens and
+/// `COPILOT_HOME` are variables of it.
+pub(super) fn subjects(cli: &Cli) -> Vec<Subject> {
+    let subject = |name: &str, value: Vec<u8>| Subject { name: name.to_owned(), value };
+    let mut subjects = vec![
+        subject("the Copilot CLI", file_identity(&cli.program)),
+        subject("the stand-in", vec![cli.demo.into()]),
+        subject("the stored sign-in", stored_sign_in()),
+        subject("the network namespace", namespace("net")),
+        subject("the mount namespace", namespace("mnt")),
+    ];
+    let bytes = |text: OsString| text.into_encoded_bytes();
+    subjects.extend(
+        env::for_runtimes().map(|(name, value)| Subject { name: name.to_string_lossy().into_owned(), value: bytes(value) }),
+    );
+    subjects
+}
+
+/// Which file it is, and which version of it: an update in place is another one.
+fn file_identity(program: &Path) -> Vec<u8> {
+    let real = program.canonicalize().unwrap_or_else(|_| program.to_owned());
+    let mut identity = real.clone().into_os_string().into_encoded_bytes();
+    if let Ok(found) = real.metadata() {
+        let modified = found.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+        identity.extend(format!("\0{}\0{}", found.len(), modified.as_nanos()).into_bytes());
+    }
+    identity
+}
+
+/// Where the CLI keeps who is signed in, and where it looks next: gh's.
+fn stored_sign_in() -> Vec<u8> {
+    let home = std::env::home_dir().unwrap_or_default();
+    let folder = |variable: &str| env::get_os(variable).map(PathBuf::from);
+    let copilot = folder("COPILOT_HOME").unwrap_or_else(|| home.join(".copilot"));
+    let gh =
+        folder("GH_CONFIG_DIR").unwrap_or_else(|| folder("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("gh"));
+    let mut found = fs::read(copilot.join("config.json")).map(|text| accounts(&text)).unwrap_or_default();
+    found.extend(fs::read(gh.join("hosts.yml")).unwrap_or_default());
+    found
+}
+
+/// The part of the CLI's settings that says who is signed in; the rest changes as it is used. Comments are lines of their own (measured).
+fn accounts(settings: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(settings);
+    let json: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let settings: Value = serde_json::from_str(&json).unwrap_or_default();
+    format!("{} {}", settings["loggedInUsers"], settings["lastLoggedInUser"]).into_bytes()
+}
+
+/// Sessions in another container reach neither our loopback nor our files.
+fn namespace(kind: &str) -> Vec<u8> {
+    fs::read_link(format!("/proc/self/ns/{kind}")).map(|link| link.into_os_string().into_encoded_bytes()).unwrap_or_default()
+}

@@ -1,0 +1,240 @@
+//! From one host to the next: how a session leaves the terminal that started it, with `--detach`, with the key `d`, or when the terminal
+//! goes away.
+//!
+//! The next host is this program again, in a process session of its own, with pipes to the one before:
+//!
+//! ```text
+//! one → next   what the session is                       (a line of JSON)
+//! next → one   "attached": it is a client of the session, too
+//! one → next   how the session is, up to that moment     (a line of JSON)
+//! next → one   "ready": the registry says that it is the host
+//! ```
+//!
+//! Both streams of events have the next one's arrival in them (`session.resume`): the one before tells what came before it, the next one
+//! what comes after. A pipe that closes too early undoes it.
+
+use std::collections::VecDeque;
+use std::fs::OpenOptions;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use process_wrap::tokio::{ChildWrapper, CommandWrap};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{ChildStdin, ChildStdout};
+use tokio::time::timeout;
+
+use super::runtimes::{Choice, Joined};
+use super::view::View;
+use super::{Host, Kept, Progress};
+use crate::context::{Context, Deadline};
+use crate::line::{Line, Tone};
+use crate::link::QrOptions;
+use crate::output::Update;
+use crate::paths;
+use crate::pid::Identity;
+use crate::registry::{self, Registry, SessionEntry};
+use crate::sdk::{Event, Events, Session, SessionOptions};
+
+/// The first argument that makes this program the next host of a session.
+pub(crate) const NEXT_HOST: &str = "next-host";
+
+const ATTACHED: &str = "attached";
+const READY: &str = "ready";
+/// Each side waits so long for the other, once both are there.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// The events of a burst are told before the next host takes over.
+const CUT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// What the session is.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Order {
+    entry: SessionEntry,
+    options: SessionOptions,
+    choice: Choice,
+}
+
+/// How the session is.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct State {
+    entry: SessionEntry,
+    progress: Progress,
+    kept: Kept,
+}
+
+/// The next host, as the one before sees it. Dropped before it is ready, it is killed.
+struct Next {
+    process: Option<Box<dyn ChildWrapper>>,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Host {
+    /// Gives the session to a process in the background. Where that fails, it is ours still.
+    pub(crate) async fn hand_over(&mut self, context: &mut Context<'_>, deadline: Deadline) -> anyhow::Result<()> {
+        let order = Order { entry: self.entry.clone(), options: self.options.clone(), choice: self.choice.clone() };
+        let mut next = Next::start(&self.registry, &self.entry.session_id)?;
+        let arriving = async {
+            next.tell(&order).await?;
+            next.hear(ATTACHED).await
+        };
+        context.step("sending the session to the background", deadline, arriving).await?;
+        // What came before the next host did is ours to tell.
+        let mut view = View::new(&self.entry);
+        while let Ok(Some(event)) = timeout(CUT_DEADLINE, self.next_event()).await {
+            if matches!(event, Event::Started(_)) {
+                break;
+            }
+            self.on_event(context, &mut view, &event)?;
+        }
+        let state = State { entry: self.entry.clone(), progress: self.progress.clone(), kept: self.kept.clone() };
+        self.hold.let_go();
+        let taking = async {
+            next.tell(&state).await?;
+            next.hear(READY).await
+        };
+        let taken = timeout(ANSWER_DEADLINE, taking).await.unwrap_or_else(|_| Err(anyhow!("the next host does not answer")));
+        if let Err(error) = taken {
+            drop(next);
+            self.hold.take_back(&self.entry).await?;
+            return Err(error);
+        }
+        next.process = None;
+        Ok(())
+    }
+
+    /// Becomes the host of a session that another process hands over; None if that one went away first, and all is undone.
+    pub(crate) async fn take_over(context: &mut Context<'_>) -> anyhow::Result<Option<Self>> {
+        let order: Order = serde_json::from_str(&read_line().await?).context("the order cannot be read")?;
+        let id = order.entry.session_id.clone();
+        let registry = Registry::create()?;
+        let joined = Joined::again(&registry, &order.entry.runtime).await?;
+        let (session, events, state) = match arrive(context, &joined, &order).await {
+            Ok(arrived) => arrived,
+            Err(error) => {
+                joined.leave(context, true, Some(&error)).await;
+                return Err(error);
+            }
+        };
+        let Some(State { mut entry, progress, kept }) = state else {
+            // Whoever started us is gone, and the session with it.
+            let _ = timeout(ANSWER_DEADLINE, session.close()).await;
+            joined.leave(context, true, None).await;
+            return Ok(None);
+        };
+        let taking = registry::Host::take(&registry, &id);
+        let mut hold = timeout(ANSWER_DEADLINE, taking).await.context("the session is not let go")??;
+        entry.host = Identity::own();
+        entry.detached = true;
+        hold.publish(&entry)?;
+        context.keep_journal(registry.journal(&id)?);
+        context.at(progress.activity());
+        context.record(&Update::Detached);
+        context.terminal.data(READY)?;
+        Ok(Some(Self {
+            registry,
+            joined,
+            hold,
+            session,
+            events,
+            early: VecDeque::new(),
+            entry,
+            progress,
+            kept,
+            options: order.options,
+            choice: order.choice,
+            qr: QrOptions::none(),
+        }))
+    }
+}
+
+/// Says where a session in the background does not outlive the login, and what helps.
+pub(crate) fn caution(context: &mut Context<'_>, killed_at_logout: bool) {
+    if killed_at_logout {
+        let text = "warning: the session ends when you log out (KillUserProcesses=yes in logind.conf)";
+        context.terminal.say(&Line::new(Tone::Attention, text));
+        let hint = "hint: to keep it, start it like this: systemd-run --user --scope copilot-remote start --detach";
+        context.terminal.say(&Line::new(Tone::Plain, hint));
+    }
+}
+
+/// Becomes a client of the session, and hears how it is; None: whoever handed it over is gone.
+async fn arrive(context: &mut Context<'_>, joined: &Joined, order: &Order) -> anyhow::Result<(Session, Events, Option<State>)> {
+    let (session, mut events) = Session::resume(&joined.runtime, &order.entry.session_id, &order.options).await?;
+    while let Some(event) = events.next().await {
+        if matches!(event, Event::Started(_)) {
+            break;
+        }
+    }
+    let told = context.terminal.data(ATTACHED).is_ok();
+    let line = if told { read_line().await? } else { String::new() };
+    let state = if line.is_empty() { None } else { Some(serde_json::from_str(&line).context("the state cannot be read")?) };
+    Ok((session, events, state))
+}
+
+impl Next {
+    /// Starts this very program again, without a terminal; what it has to say besides goes to a file next to the session's journal.
+    fn start(registry: &Registry, session: &str) -> anyhow::Result<Self> {
+        paths::log_dir()?;
+        let errors = registry.host_log(session);
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let errors = options.open(&errors).with_context(|| format!("{} cannot be written", errors.display()))?;
+        // Also where the program's file was replaced meanwhile, by an update.
+        let itself = std::path::Path::new("/proc/self/exe");
+        let program = if itself.exists() { itself.to_owned() } else { std::env::current_exe()? };
+        let mut command = CommandWrap::with_new(program, |command| {
+            command
+                .arg(NEXT_HOST)
+                // Not a folder that may go away.
+                .current_dir("/")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(errors);
+            // Without a console, so that closing one does not end it.
+            #[cfg(windows)]
+            command.creation_flags(0x0000_0008);
+        });
+        #[cfg(unix)]
+        command.wrap(process_wrap::tokio::ProcessSession);
+        let mut process = command.spawn().context("the next host cannot be started")?;
+        let (Some(input), Some(output)) = (process.stdin().take(), process.stdout().take()) else {
+            bail!("the next host has no pipes");
+        };
+        Ok(Self { process: Some(process), input, output: BufReader::new(output) })
+    }
+
+    async fn tell(&mut self, what: &impl Serialize) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(what)?;
+        line.push(b'\n');
+        self.input.write_all(&line).await.context("the next host is gone")?;
+        Ok(self.input.flush().await?)
+    }
+
+    async fn hear(&mut self, word: &str) -> anyhow::Result<()> {
+        let mut line = String::new();
+        self.output.read_line(&mut line).await?;
+        anyhow::ensure!(line.trim_end() == word, "the next host failed; its log: logs/session-*.host.log in the state folder");
+        Ok(())
+    }
+}
+
+impl Drop for Next {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.start_kill();
+        }
+    }
+}
+
+/// A line of stdin; empty at its end. On a thread: a read that blocks must not keep signals waiting.
+async fn read_line() -> anyhow::Result<String> {
+    let read = || {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    };
+    Ok(tokio::task::spawn_blocking(read).await??)
+}

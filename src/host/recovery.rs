@@ -1,0 +1,108 @@
+//! A runtime that dies: it is started again, once for all its sessions, and each host resumes its own.
+
+use std::time::Duration;
+
+use super::{Host, remote, runtimes};
+use crate::cli::Remote;
+use crate::context::{Context, Deadline};
+use crate::line::{Line, Tone};
+use crate::link;
+use crate::output::Update;
+use crate::sdk::{SdkError, Session};
+
+/// A relaunch and a resume take a second (measured).
+const DEADLINE: Duration = Duration::from_mins(1);
+
+impl Host {
+    /// Resumes the session in another runtime, with everything that was set at its start or since. A turn that was running is not run
+    /// again: that is said, here and in Mission Control.
+    pub(super) async fn recover(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        let deadline = Deadline::new(DEADLINE);
+        let interrupted = self.progress.working || !self.progress.waiting.is_empty();
+        context.terminal.say(&Line::new(Tone::Attention, "the connection to the Copilot CLI broke"));
+        let joined = runtimes::acquire(context, &self.registry, &self.choice, deadline, Some(&self.joined.entry)).await?;
+        std::mem::replace(&mut self.joined, joined).forget().await;
+
+        self.progress.stop();
+        self.entry.runtime.clone_from(&self.joined.entry.id);
+        self.joined.runtime.version().clone_into(&mut self.entry.copilot_version);
+        self.entry.copilot_pid = self.joined.entry.server.pid();
+        self.entry.remote = Remote::Off;
+        // From here on other terminals talk to the new runtime.
+        self.publish(context);
+
+        self.resume(context, deadline).await?;
+        if let Err(error) = self.share_again(context, deadline).await {
+            if error.is::<crate::error::Interrupted>() {
+                return Err(error);
+            }
+            super::view::say_refusal(context, Remote::Off, &error)?;
+        }
+        self.publish(context);
+        context.tell(&Update::Relaunched { interrupted })?;
+        context.tell(&Update::Remote { remote: self.entry.remote, url: self.entry.link() })?;
+        let message = if interrupted {
+            "copilot-remote: the Copilot CLI died and was started again. The turn that was running was interrupted; send a prompt to go on."
+        } else {
+            "copilot-remote: the Copilot CLI died and was started again."
+        };
+        // For those who look at it in Mission Control; what they are not told they see.
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.session.log(message)).await;
+        Ok(())
+    }
+
+    async fn resume(&mut self, context: &mut Context<'_>, deadline: Deadline) -> anyhow::Result<()> {
+        let id = self.entry.session_id.clone();
+        let runtime = &self.joined.runtime;
+        let resuming = async {
+            match Session::resume(runtime, &id, &self.options).await {
+                Err(SdkError::SessionEnded) => Session::recreate(runtime, &id, &self.options).await,
+                resumed => resumed,
+            }
+        };
+        let (session, events) = context.step("resuming the session", deadline, resuming).await?;
+        self.session = session;
+        self.events = events;
+        self.early.clear();
+        // All of it survives in the CLI's own files once there was a turn (measured); before that it does not.
+        let kept = self.kept.clone();
+        let session = &self.session;
+        let restoring = async {
+            if let Some(mode) = kept.permission_mode.filter(|mode| !mode.is_empty())
+                && session.permission_mode().await? != mode
+            {
+                session.set_permission_mode(&mode).await?;
+            }
+            if let Some(mode) = kept.mode.filter(|mode| !mode.is_empty())
+                && session.mode().await? != mode
+            {
+                session.set_mode(&mode).await?;
+            }
+            Ok::<_, SdkError>(())
+        };
+        context.step("restoring the session's settings", deadline, restoring).await
+    }
+
+    /// Shares it as it is wanted by now: a user's off wins.
+    async fn share_again(&mut self, context: &mut Context<'_>, deadline: Deadline) -> anyhow::Result<()> {
+        let wanted = self.registry.wanted(&self.entry.session_id);
+        let session = self.session.clone();
+        let sharing = async {
+            let turn = wanted.turn().await?;
+            let (remote, url) = match wanted.get() {
+                Remote::Off => (Remote::Off, None),
+                _ => remote::settle(&session, &wanted, Remote::Off).await?,
+            };
+            anyhow::Ok((turn, remote, url))
+        };
+        let (turn, remote, url) = context.step("waiting for Mission Control", deadline, sharing).await?;
+        if let Some(url) = url {
+            link::check(&url, &self.entry.login.host)?;
+            self.entry.url = Some(url);
+        }
+        self.entry.remote = remote;
+        self.publish(context);
+        drop(turn);
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Switching remote, from any terminal: what is wanted is written down first, and the last word wins (see [`Wanted`]).
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::{remote_mode, runtimes};
+use crate::cli::Remote;
+use crate::registry::{Registry, SessionEntry, Switching, Wanted};
+use crate::repo::RepoError;
+use crate::sdk::{SdkError, Session, Warning};
+
+/// Enable answers within 10 s when GitHub hangs on the session, and never when it hangs on the repository (measured).
+const DEADLINE: Duration = Duration::from_secs(45);
+/// How often it is looked whether something else is wanted by now, while GitHub is slow.
+const CHANGE_POLL: Duration = Duration::from_millis(50);
+/// How long the host gets to see a change that was made …
+const SHOWN_DEADLINE: Duration = Duration::from_secs(2);
+/// … and how often it is looked whether it did: it takes a millisecond.
+const SHOWN_POLL: Duration = Duration::from_millis(1);
+
+/// A switch that the host made itself.
+#[derive(Debug)]
+pub(crate) struct Switched {
+    pub(crate) remote: Remote,
+    /// The link, where the answer had one.
+    pub(crate) url: Option<String>,
+    /// Nobody else switches until the registry shows it.
+    pub(crate) turn: Switching,
+}
+
+/// Switches, as the host of the session. A refusal leaves it as it was.
+pub(super) async fn switch(registry: &Registry, session: &Session, remote: Remote) -> anyhow::Result<Switched> {
+    let wanted = registry.wanted(session.id());
+    wanted.set(remote)?;
+    let turn = wanted.turn().await?;
+    let before = registry.entry(session.id()).map_or(Remote::Off, |entry| entry.remote);
+    match settle(session, &wanted, before).await {
+        Ok((remote, url)) => Ok(Switched { remote, url, turn }),
+        // What is wanted is made so when the session is resumed.
+        Err(error @ SdkError::Connection(_)) => Err(error.into()),
+        Err(error) => {
+            wanted.set(before)?;
+            Err(error.into())
+        }
+    }
+}
+
+/// Switches, from any other terminal; the entry as it is then. `seen`: whether the session's host has seen it in time.
+pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: Remote) -> anyhow::Result<(SessionEntry, bool)> {
+    // The reason of a refusal is an event, which comes to those who are attached.
+    let mut journal = registry.read_journal(id)?;
+    if let Some(journal) = &mut journal {
+        journal.skip_to_end()?;
+    }
+    let wanted = registry.wanted(id);
+    wanted.set(remote)?;
+    let turn = wanted.turn().await?;
+    // Read now: the runtime may be another one than before.
+    let entry = registry.session(id)?.ok_or(SdkError::SessionEnded)?;
+    let settled = async {
+        let runtime = runtimes::reach(registry, &entry).await?;
+        settle(&Session::of(&runtime, id), &wanted, entry.remote).await
+    };
+    match settled.await {
+        Ok((remote, _)) => {
+            let seen = timeout(SHOWN_DEADLINE, shown(registry, id, remote)).await;
+            drop(turn);
+            match seen {
+                Ok(entry) => Ok((entry?, true)),
+                Err(_) => Ok((registry.session(id)?.ok_or(SdkError::SessionEnded)?, false)),
+            }
+        }
+        // The runtime died. The host resumes the session in another one, as it is wanted then.
+        Err(SdkError::Connection(_) | SdkError::SessionEnded) => {
+            drop(turn);
+            Ok((shown(registry, id, remote).await?, true))
+        }
+        Err(error) => {
+            wanted.set(entry.remote)?;
+            let reason = match journal {
+                Some(mut journal) => timeout(Duration::from_millis(500), reason(&mut journal)).await.ok(),
+                None => None,
+            };
+            Err(error.explain_enable(reason).into())
+        }
+    }
+}
+
+/// Waits until the entry says so; the caller sets the deadline.
+async fn shown(registry: &Registry, id: &str, remote: Remote) -> anyhow::Result<SessionEntry> {
+    loop {
+        if let Some(entry) = registry.entry(id)
+            && entry.remote == remote
+            && (remote == Remote::Off || entry.url.is_some())
+        {
+            return Ok(entry);
+        }
+        if registry.session(id)?.is_none() {
+            return Err(SdkError::SessionEnded.into());
+        }
+        sleep(SHOWN_POLL).await;
+    }
+}
+
+/// The warning about remote that comes next.
+async fn reason(journal: &mut crate::registry::Reader) -> Warning {
+    loop {
+        match journal.next() {
+            Ok(Some(record)) => {
+                if let Some(warning) = record.remote_warning() {
+                    return warning;
+                }
+            }
+            _ => sleep(SHOWN_POLL).await,
+        }
+    }
+}
+
+/// Makes remote what is wanted by now, and looks again at the end: the caller has the turn.
+pub(super) async fn settle(session: &Session, wanted: &Wanted, before: Remote) -> Result<(Remote, Option<String>), SdkError> {
+    let mut now = before;
+    loop {
+        let remote = wanted.get();
+        let result = tokio::select! {
+            result = timeout(DEADLINE, make(session, now, remote)) => {
+                result.unwrap_or(Err(SdkError::Deadline { step: "switching remote", limit: DEADLINE }))
+            }
+            () = changed(wanted, remote) => Ok(None),
+        };
+        if wanted.get() == remote {
+            return result.map_err(SdkError::explain_ended).map(|url| (remote, url));
+        }
+        now = remote;
+    }
+}
+
+async fn make(session: &Session, now: Remote, remote: Remote) -> Result<Option<String>, SdkError> {
+    let Some(mode) = remote_mode(remote) else {
+        session.disable_remote().await?;
+        return Ok(None);
+    };
+    if (now, remote) == (Remote::On, Remote::Export) {
+        // Enabling export does nothing where it is on (measured).
+        session.disable_remote().await?;
+    }
+    session.enable_remote(mode).await
+}
+
+async fn changed(wanted: &Wanted, from: Remote) {
+    while wanted.get() == from {
+        sleep(CHANGE_POLL).await;
+    }
+}
+
+/// Refuses to share a session without a repository, unless that is all right with the user.
+pub(crate) fn may_share(entry: &SessionEntry, no_repo: bool) -> Result<(), RepoError> {
+    if entry.repository.is_some() || entry.no_repo || no_repo {
+        Ok(())
+    } else {
+        Err(RepoError::NotAttached { path: entry.directory.clone() })
+    }
+}

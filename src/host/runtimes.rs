@@ -1,0 +1,368 @@
+//! One runtime, many sessions: joining a live runtime with the same circumstances, or launching one; and who ends it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::circumstances;
+use crate::context::{Context, Deadline};
+use crate::error::{Exit, Report};
+use crate::line::{Line, Tone};
+use crate::paths;
+use crate::registry::{Circumstances, Launches, Lease, Registry, RuntimeEntry, SessionEntry};
+use crate::sdk::{Cli, Login, Process, Runtime, SdkError, Server};
+
+/// A live runtime answers at once; one that does not is left to those who use it.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+/// Whoever holds the turn at the end of a session does so for milliseconds, or is launching: then the runtime is left to that one.
+const TURN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Which runtime a session is to live in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Choice {
+    /// One of these CLIs, best first.
+    Cli {
+        candidates: Vec<Cli>,
+        /// In a runtime of its own.
+        isolated: bool,
+    },
+    /// Somebody else's.
+    External(Server),
+}
+
+/// A runtime that this process uses.
+pub(crate) struct Joined {
+    registry: Registry,
+    pub(crate) entry: RuntimeEntry,
+    pub(crate) runtime: Runtime,
+    /// None: nobody counts who uses an external one.
+    lease: Option<Lease>,
+}
+
+/// Joins or launches a runtime. `dead`: the one that it is to replace.
+pub(crate) async fn acquire(
+    context: &mut Context<'_>,
+    registry: &Registry,
+    choice: &Choice,
+    deadline: Deadline,
+    dead: Option<&RuntimeEntry>,
+) -> anyhow::Result<Joined> {
+    let (candidates, isolated) = match choice {
+        Choice::Cli { candidates, isolated } => (candidates, *isolated),
+        Choice::External(server) => return external(context, registry, server, deadline).await,
+    };
+    let mut tried = Vec::new();
+    for cli in candidates {
+        let error = match acquire_of(context, registry, cli, isolated, deadline, dead).await {
+            Ok(joined) => return Ok(joined),
+            Err(error) => error,
+        };
+        let unusable = matches!(
+            error.downcast_ref(),
+            Some(SdkError::CliUnusable { .. } | SdkError::CliExited { .. } | SdkError::Incompatible { .. })
+        );
+        if !unusable || candidates.len() == 1 {
+            return Err(error);
+        }
+        tried.push(error.to_string());
+    }
+    Err(SdkError::CliNotFound { tried }.into())
+}
+
+async fn external(context: &mut Context<'_>, registry: &Registry, server: &Server, deadline: Deadline) -> anyhow::Result<Joined> {
+    let mut entry = RuntimeEntry::new(server.clone(), true, registry.circumstances([])?);
+    let runtime = context.step("connecting to the runtime", deadline, server.connect()).await?;
+    entry.version = Some(runtime.version().to_owned());
+    registry.publish_runtime(&entry)?;
+    Ok(Joined { registry: registry.clone(), entry, runtime, lease: None })
+}
+
+/// Joins or launches a runtime of one CLI.
+async fn acquire_of(
+    context: &mut Context<'_>,
+    registry: &Registry,
+    cli: &Cli,
+    isolated: bool,
+    deadline: Deadline,
+    dead: Option<&RuntimeEntry>,
+) -> anyhow::Result<Joined> {
+    let ours = registry.circumstances(circumstances::subjects(cli))?;
+    // Those that turned out to be of no use.
+    let mut avoid = HashSet::new();
+    loop {
+        let turn = context.within("waiting for another start", deadline, registry.launches()).await?;
+        let shared = if isolated { None } else { shared_runtime(registry, &turn, &ours, &avoid)? };
+        let Some(entry) = shared else {
+            let mut process = Process::spawn(cli, paths::new_log_dir()?)?;
+            let mut entry = RuntimeEntry::new(process.server().clone(), isolated, ours);
+            if let Some(dead) = dead {
+                entry = entry.relaunched_after(dead).ok_or(SdkError::RuntimeEnded { reason: TOO_OFTEN })?;
+            }
+            let joined = launch(context, registry, &mut process, entry, cli, turn, deadline).await?;
+            process.release();
+            return Ok(joined);
+        };
+        let lease = turn.lease(&entry.id).await?;
+        drop(turn);
+        match join(registry, entry, lease).await {
+            Ok(joined) => return Ok(joined),
+            Err(id) => avoid.insert(id),
+        };
+    }
+}
+
+const TOO_OFTEN: &str = ", for the fourth time in 5 minutes: it is not started again";
+
+/// A live runtime of the same circumstances. Entries of dead ones are removed.
+fn shared_runtime(
+    registry: &Registry,
+    turn: &Launches,
+    ours: &Circumstances,
+    avoid: &HashSet<String>,
+) -> anyhow::Result<Option<RuntimeEntry>> {
+    for entry in registry.runtimes()? {
+        if entry.server.is_external() || avoid.contains(&entry.id) {
+            continue;
+        }
+        if !entry.server.is_running() {
+            if !turn.is_used(&entry.id)? {
+                turn.forget(&entry.id);
+            }
+            continue;
+        }
+        let differences = ours.differences(&entry.circumstances);
+        let pid = entry.server.pid().unwrap_or_default();
+        if entry.isolated {
+            tracing::debug!(pid, "this runtime is not shared: it was started with --isolated");
+        } else if differences.is_empty() {
+            return Ok(Some(entry));
+        } else {
+            tracing::debug!(pid, differs = differences.join(", "), "this runtime is not shared");
+        }
+    }
+    Ok(None)
+}
+
+/// Connects to a runtime that lives; gives back its id if it does not answer, or has another account than it began with.
+async fn join(registry: &Registry, entry: RuntimeEntry, lease: Lease) -> Result<Joined, String> {
+    let connected = timeout(ANSWER_DEADLINE, async {
+        let runtime = entry.server.connect().await?;
+        if let Some(before) = &entry.login {
+            let login = runtime.login().await?;
+            if login != *before {
+                tracing::debug!(login = login.login, before = before.login, "the runtime's account changed: it is not shared");
+                return Ok(None);
+            }
+        }
+        Ok::<_, SdkError>(Some(runtime))
+    });
+    match connected.await {
+        Ok(Ok(Some(runtime))) => {
+            tracing::debug!(pid = entry.server.pid(), "joined a runtime that was there");
+            Ok(Joined { registry: registry.clone(), entry, runtime, lease: Some(lease) })
+        }
+        Ok(Ok(None)) => Err(entry.id),
+        Ok(Err(error)) => {
+            tracing::debug!(pid = entry.server.pid(), %error, "this runtime is of no use");
+            Err(entry.id)
+        }
+        Err(_) => {
+            tracing::debug!(pid = entry.server.pid(), "this runtime does not answer");
+            Err(entry.id)
+        }
+    }
+}
+
+/// From a process to a runtime that others can join. It is published at once: should we be killed, the next one finds it.
+async fn launch(
+    context: &mut Context<'_>,
+    registry: &Registry,
+    process: &mut Process,
+    mut entry: RuntimeEntry,
+    cli: &Cli,
+    turn: Launches,
+    deadline: Deadline,
+) -> anyhow::Result<Joined> {
+    let step = if cli.demo {
+        "starting the stand-in runtime".to_owned()
+    } else {
+        format!("starting the Copilot CLI ({})", cli.program.display())
+    };
+    let lease = turn.lease(&entry.id).await?;
+    let listening = async {
+        registry.publish_runtime(&entry)?;
+        context.step(&step, deadline, process.listening()).await?;
+        entry.server = process.server().clone();
+        registry.publish_runtime(&entry)?;
+        anyhow::Ok(())
+    };
+    if let Err(error) = listening.await {
+        drop(lease);
+        end(context, process.server(), None, Some(&error)).await;
+        turn.forget(&entry.id);
+        return Err(error);
+    }
+    drop(turn);
+    let connected = async {
+        let runtime = context.within(&step, deadline, process.server().connect()).await?;
+        entry.version = Some(runtime.version().to_owned());
+        anyhow::Ok(runtime)
+    };
+    match connected.await {
+        Ok(runtime) => Ok(Joined { registry: registry.clone(), entry, runtime, lease: Some(lease) }),
+        Err(error) => {
+            let error = better_reason(process.server(), error).await;
+            give_up(context, registry, &entry, None, Some(lease), Some(&error)).await;
+            Err(error)
+        }
+    }
+}
+
+impl Joined {
+    /// Joins the runtime of a session that another process handed to this one.
+    pub(crate) async fn again(registry: &Registry, id: &str) -> anyhow::Result<Self> {
+        let gone = || SdkError::RuntimeEnded { reason: "" };
+        let lease = registry.launches().await?.lease(id).await?;
+        let entry = registry.runtime(id).ok_or_else(gone)?;
+        let runtime = entry.server.connect().await?;
+        Ok(Self { registry: registry.clone(), entry, runtime, lease: Some(lease) })
+    }
+
+    /// Notes who the runtime is signed in as: whoever joins it later compares.
+    pub(crate) fn signed_in(&mut self, login: &Login) -> anyhow::Result<()> {
+        if self.entry.login.is_none() {
+            self.entry.login = Some(login.clone());
+            self.registry.publish_runtime(&self.entry)?;
+        }
+        Ok(())
+    }
+
+    /// Uses it no longer; the last one ends it. `ask`: whether it can be expected to answer.
+    pub(crate) async fn leave(self, context: &mut Context<'_>, ask: bool, error: Option<&anyhow::Error>) {
+        let runtime = ask.then_some(&self.runtime);
+        give_up(context, &self.registry, &self.entry, runtime, self.lease, error).await;
+    }
+
+    /// Uses it no longer: it is dead, and forgotten by the last one that used it.
+    pub(crate) async fn forget(self) {
+        drop(self.lease);
+        if let Ok(Ok(turn)) = timeout(TURN_DEADLINE, self.registry.launches()).await
+            && !self.entry.server.is_running()
+            && matches!(turn.is_used(&self.entry.id), Ok(false))
+        {
+            turn.forget(&self.entry.id);
+        }
+    }
+}
+
+async fn give_up(
+    context: &mut Context<'_>,
+    registry: &Registry,
+    entry: &RuntimeEntry,
+    runtime: Option<&Runtime>,
+    lease: Option<Lease>,
+    error: Option<&anyhow::Error>,
+) {
+    drop(lease);
+    if entry.server.is_external() {
+        context.terminal.status(None);
+        return;
+    }
+    let last = async {
+        let turn = timeout(TURN_DEADLINE, registry.launches()).await.ok()?.ok()?;
+        let last = matches!(turn.is_used(&entry.id), Ok(false));
+        last.then_some(turn)
+    };
+    let turn = tokio::select! {
+        turn = last => turn,
+        _ = context.shutdown.next() => None,
+    };
+    match turn {
+        Some(turn) => {
+            end(context, &entry.server, runtime, error).await;
+            turn.forget(&entry.id);
+        }
+        None => drop(name_logs(context, &entry.server, error)),
+    }
+}
+
+/// Connects to the runtime of a session, from another terminal than its host's.
+pub(crate) async fn reach(registry: &Registry, session: &SessionEntry) -> Result<Runtime, SdkError> {
+    let entry = registry.runtime(&session.runtime).ok_or_else(SdkError::closed)?;
+    let late = |_| SdkError::Connection(format!("no answer within {} s", ANSWER_DEADLINE.as_secs()));
+    timeout(ANSWER_DEADLINE, entry.server.connect()).await.map_err(late)?
+}
+
+/// Ends every runtime that nobody uses, and forgets the dead ones; how many were ended.
+pub(crate) async fn end_unused(registry: &Registry) -> anyhow::Result<usize> {
+    let entries = registry.runtimes()?;
+    if entries.is_empty() {
+        return Ok(0);
+    }
+    let turn = registry.launches().await?;
+    let mut ended = 0;
+    for entry in entries {
+        if turn.is_used(&entry.id)? {
+            continue;
+        }
+        if entry.server.is_external() {
+            // Nobody counts who uses it; without a session it is of no use to us.
+            let used = registry.sessions()?.sessions.iter().any(|session| session.runtime == entry.id);
+            if !used {
+                turn.forget(&entry.id);
+            }
+            continue;
+        }
+        if entry.server.is_running() {
+            let runtime = timeout(ANSWER_DEADLINE, entry.server.connect()).await.ok().and_then(Result::ok);
+            entry.server.end(runtime.as_ref()).await;
+            entry.server.forget_logs();
+            ended += 1;
+        }
+        turn.forget(&entry.id);
+    }
+    Ok(ended)
+}
+
+/// Ends a runtime; a signal meanwhile kills it. Its logs stay only where they may explain `error`.
+async fn end(context: &mut Context<'_>, server: &Server, runtime: Option<&Runtime>, error: Option<&anyhow::Error>) {
+    context.terminal.progress("ending the Copilot CLI");
+    tokio::select! {
+        () = server.end(runtime) => {}
+        _ = context.shutdown.next() => server.kill(),
+    }
+    context.terminal.status(None);
+    if !name_logs(context, server, error) {
+        server.forget_logs();
+    }
+}
+
+/// Says where the logs are, if they may explain `error`.
+fn name_logs(context: &mut Context<'_>, server: &Server, error: Option<&anyhow::Error>) -> bool {
+    let unexplained = error.is_some_and(|error| {
+        !super::is_closed_output(error) && matches!(Report::from(error).exit, Exit::Failed | Exit::Deadline)
+    });
+    if let Some(logs) = server.log_dir().filter(|_| unexplained) {
+        context.terminal.say(&Line::new(Tone::Dim, format!("log of the Copilot CLI: {}", logs.display())));
+    }
+    unexplained
+}
+
+/// `error`, or that the process is gone if that is why the connection broke: that says more.
+pub(crate) async fn better_reason(server: &Server, error: anyhow::Error) -> anyhow::Error {
+    if !matches!(error.downcast_ref(), Some(SdkError::Connection(_))) || server.is_external() {
+        return error;
+    }
+    // A runtime that died takes its connection along, a moment earlier.
+    let gone = async {
+        while server.is_running() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    match timeout(Duration::from_secs(1), gone).await {
+        Ok(()) => SdkError::RuntimeEnded { reason: "" }.into(),
+        Err(_) => error,
+    }
+}

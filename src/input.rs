@@ -1,0 +1,27 @@
+//! What a command reads from stdin.
+
+use std::io::Read as _;
+
+use anyhow::Context as _;
+
+use crate::context::{Context, Deadline};
+use crate::error::UsageError;
+
+/// All of stdin, without the space around it; an error where it is empty.
+pub(crate) async fn text(context: &mut Context<'_>, deadline: Deadline, what: &str) -> anyhow::Result<String> {
+    let text = context.step(&format!("reading the {what} from stdin"), deadline, stdin()).await?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(UsageError::new(format!("stdin was to have the {what}, and is empty"), format!("pipe the {what} in")).into());
+    }
+    Ok(text.to_owned())
+}
+
+/// On a thread of its own: a read that blocks must not keep signals waiting.
+async fn stdin() -> anyhow::Result<String> {
+    let read = || {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    };
+    tokio::task::spawn_blocking(read).await?.context("stdin cannot be read as UTF-8 text")
+}

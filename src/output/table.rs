@@ -1,0 +1,226 @@
+//! Sessions in a table, one session in words, and both as documents for programs.
+
+use std::fmt::Write as _;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use super::json::{self, document};
+use super::sanitised;
+use crate::registry::{RuntimeEntry, SessionEntry};
+
+/// The widest that a column gets, so that a long title does not push the rest away.
+const WIDEST: usize = 40;
+
+/// The sessions, a line each, for people.
+pub(crate) fn table(sessions: &[SessionEntry], now: Timestamp) -> String {
+    if sessions.is_empty() {
+        return "no live sessions\n".to_owned();
+    }
+    let mut rows = vec![["NAME", "REPOSITORY", "BRANCH", "REMOTE", "ACTIVITY", "AGE", "ID"].map(ToOwned::to_owned)];
+    rows.extend(sessions.iter().map(|entry| {
+        let name = entry.name.as_deref().or(entry.title.as_deref()).unwrap_or("-");
+        let activity = match entry.activity.waiting() {
+            0 | 1 => entry.activity.word().to_owned(),
+            count => format!("{} ({count})", entry.activity.word()),
+        };
+        let demo = if entry.demo { " (demo)" } else { "" };
+        [
+            short(name),
+            short(&format!("{}{demo}", entry.repository.as_deref().unwrap_or("-"))),
+            short(entry.branch.as_deref().unwrap_or("-")),
+            entry.remote.word().to_owned(),
+            activity,
+            age(entry, now),
+            entry.session_id.clone(),
+        ]
+    }));
+    let mut text = String::new();
+    let widths: [usize; 7] = std::array::from_fn(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0));
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            let _ = write!(line, "{cell}{:pad$}  ", "", pad = width - cell.width());
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The same for programs.
+pub(crate) fn list_document(sessions: &[SessionEntry], notes: &[String]) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "list")]
+    struct List<'a> {
+        sessions: Vec<json::Session<'a>>,
+        notes: &'a [String],
+    }
+    document(List { sessions: sessions.iter().map(json::session).collect(), notes })
+}
+
+/// Another runtime that this session does not share, and why not.
+#[derive(Debug, Serialize)]
+pub(crate) struct Unshared {
+    pub(crate) pid: u32,
+    pub(crate) because: Vec<String>,
+}
+
+/// One session in words.
+pub(crate) fn details(entry: &SessionEntry, runtime: Option<&RuntimeEntry>, unshared: &[Unshared], now: Timestamp) -> String {
+    let mut text = String::new();
+    let mut say = |what: &str, value: &str| {
+        let _ = writeln!(text, "{:<12}{}", format!("{what}:"), sanitised(value));
+    };
+    say("session", &entry.session_id);
+    if let Some(name) = entry.name.as_deref().or(entry.title.as_deref()) {
+        say("name", name);
+    }
+    say("remote", entry.remote.word());
+    if let Some(link) = entry.link() {
+        say("url", link);
+    }
+    match entry.activity.waiting() {
+        0 | 1 => say("activity", entry.activity.word()),
+        count => say("activity", &format!("{} ({count} requests)", entry.activity.word())),
+    }
+    say("repository", entry.repository.as_deref().unwrap_or("none"));
+    if let Some(branch) = &entry.branch {
+        say("branch", branch);
+    }
+    say("folder", &entry.directory.to_string_lossy());
+    say("account", &format!("{} on {}", entry.login.login, entry.login.host));
+    say("started", &format!("{} ago", age(entry, now)));
+    say("host", &format!("process {}{}", entry.host.pid(), if entry.detached { ", detached" } else { ", in a terminal" }));
+    let program = entry.copilot_program.to_string_lossy();
+    match entry.copilot_pid {
+        Some(pid) => say("runtime", &format!("process {pid}, {program} {}", entry.copilot_version)),
+        None => say("runtime", &format!("external, version {}", entry.copilot_version)),
+    }
+    if runtime.is_some_and(|runtime| runtime.isolated && entry.copilot_pid.is_some()) {
+        say("shared", "no: --isolated");
+    }
+    for other in unshared {
+        say("not shared", &format!("runtime {} differs in {}", other.pid, other.because.join(", ")));
+    }
+    if entry.demo {
+        say("demo", "nothing runs, nothing is shared, the link opens no session");
+    }
+    text
+}
+
+/// The same for programs.
+pub(crate) fn status_document(entry: &SessionEntry, runtime: Option<&RuntimeEntry>, unshared: &[Unshared]) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "status", rename_all = "camelCase")]
+    struct Status<'a> {
+        #[serde(flatten)]
+        session: json::Session<'a>,
+        isolated: bool,
+        not_shared_with: &'a [Unshared],
+    }
+    let isolated = runtime.is_some_and(|runtime| runtime.isolated);
+    document(Status { session: json::session(entry), isolated, not_shared_with: unshared })
+}
+
+/// How much force the end of a session took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Stopped {
+    Closed,
+    Terminated,
+    Killed,
+}
+
+impl Stopped {
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Stopped::Closed => "the session was closed",
+            Stopped::Terminated => "its host had to be terminated",
+            Stopped::Killed => "its host had to be killed",
+        }
+    }
+}
+
+/// What `stop` did, for programs.
+pub(crate) fn stop_document(stopped: &[(SessionEntry, Stopped)]) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct One<'a> {
+        session_id: &'a str,
+        name: Option<&'a str>,
+        how: Stopped,
+    }
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "stopped")]
+    struct All<'a> {
+        sessions: Vec<One<'a>>,
+    }
+    let sessions = stopped
+        .iter()
+        .map(|(entry, how)| One { session_id: &entry.session_id, name: entry.name.as_deref(), how: *how })
+        .collect();
+    document(All { sessions })
+}
+
+/// The link of a session, for programs.
+pub(crate) fn url_document(entry: &SessionEntry) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "url", rename_all = "camelCase")]
+    struct Link<'a> {
+        session_id: &'a str,
+        url: Option<&'a str>,
+        remote: &'static str,
+    }
+    document(Link { session_id: &entry.session_id, url: entry.link(), remote: entry.remote.word() })
+}
+
+/// A prompt that was sent, for programs.
+pub(crate) fn sent_document(entry: &SessionEntry, id: &str) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "sent", rename_all = "camelCase")]
+    struct Sent<'a> {
+        session_id: &'a str,
+        id: &'a str,
+    }
+    document(Sent { session_id: &entry.session_id, id })
+}
+
+/// What `prune` did, for programs.
+pub(crate) fn prune_document(notes: &[String], runtimes: usize) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "pruned")]
+    struct Pruned<'a> {
+        notes: &'a [String],
+        runtimes: usize,
+    }
+    document(Pruned { notes, runtimes })
+}
+
+fn short(text: &str) -> String {
+    let text = sanitised(text).replace('\n', " ");
+    if text.width() <= WIDEST {
+        return text;
+    }
+    let mut width = 0;
+    let kept: String = text
+        .chars()
+        .take_while(|character| {
+            width += unicode_width::UnicodeWidthChar::width(*character).unwrap_or(0);
+            width < WIDEST
+        })
+        .collect();
+    format!("{kept}…")
+}
+
+/// In the largest unit that is whole. A clock that was set back makes no negative ages.
+fn age(entry: &SessionEntry, now: Timestamp) -> String {
+    let age = now.duration_since(entry.started_at).max(SignedDuration::ZERO).as_secs();
+    match age {
+        0..60 => format!("{age}s"),
+        60..3600 => format!("{}m", age / 60),
+        3600..86400 => format!("{}h", age / 3600),
+        _ => format!("{}d", age / 86400),
+    }
+}

@@ -1,0 +1,189 @@
+//! What happened in a session, kept as it happens: `logs`, `events`, `wait` and `attach` read it, so that none of them has to become a
+//! client of the session, which would bring an ended one back to life.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Activity, Registry, is_plain};
+use crate::line::Line;
+use crate::paths::{self, StateError};
+use crate::sdk::Warning;
+
+/// One line of a journal.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) time: Timestamp,
+    /// What the session is at, from then on.
+    pub(crate) activity: Activity,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lines: Vec<Line>,
+    /// For programs: one line of the JSON contract, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) event: Option<String>,
+}
+
+/// The journal of a session, as its host writes it.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+    path: PathBuf,
+    activity: Activity,
+    /// As the last record says.
+    written: Activity,
+    /// The last line may not be whole.
+    broken: bool,
+}
+
+/// A journal, as others read it.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    file: BufReader<File>,
+    /// A line that is not whole yet.
+    begun: Vec<u8>,
+}
+
+impl Registry {
+    fn journal_file(&self, session: &str) -> PathBuf {
+        debug_assert!(is_plain(session));
+        self.folder.join("logs").join(format!("session-{session}.jsonl"))
+    }
+
+    /// Where the host of a session writes what is of no interest while all is well.
+    pub(crate) fn host_log(&self, session: &str) -> PathBuf {
+        self.folder.join("logs").join(format!("session-{session}.host.log"))
+    }
+
+    /// Removes it, if all was well.
+    pub(crate) fn forget_host_log(&self, session: &str) {
+        let log = self.host_log(session);
+        if log.metadata().is_ok_and(|found| found.len() == 0) {
+            super::remove(&log);
+        }
+    }
+
+    /// Opens the journal of a session to go on with it.
+    pub(crate) fn journal(&self, session: &str) -> anyhow::Result<Journal> {
+        paths::log_dir()?;
+        let path = self.journal_file(session);
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        }
+        let file = options.open(&path).map_err(|source| StateError::Write { file: path.clone(), source })?;
+        // As long as it is held, the journal is not removed as old. Where files cannot be locked, there is no session.
+        let _ = file.try_lock_shared();
+        Ok(Journal { file, path, activity: Activity::Idle, written: Activity::Idle, broken: false })
+    }
+
+    /// Opens the journal of a session to read it; None if there is none.
+    pub(crate) fn read_journal(&self, session: &str) -> io::Result<Option<Reader>> {
+        match File::open(self.journal_file(session)) {
+            Ok(file) => Ok(Some(Reader { file: BufReader::new(file), begun: Vec::new() })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The sessions that have a journal, live or ended, whose id starts so.
+    pub(crate) fn journals(&self, prefix: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.join("logs")).into_iter().flatten().flatten();
+        let id = |name: String| Some(name.strip_prefix("session-")?.strip_suffix(".jsonl")?.to_owned());
+        let mut ids: Vec<String> = entries.filter_map(|entry| id(entry.file_name().into_string().ok()?)).collect();
+        ids.retain(|id| is_plain(id) && id.starts_with(prefix));
+        ids
+    }
+}
+
+impl Journal {
+    /// Removes it.
+    pub(crate) fn remove(self) {
+        super::remove(&self.path);
+    }
+
+    /// From now on the session is at this; the next record says so.
+    pub(crate) fn at(&mut self, activity: Activity) {
+        self.activity = activity;
+    }
+
+    /// Adds what was told, or only that the session is at something else.
+    pub(crate) fn add(&mut self, lines: Vec<Line>, event: Option<&str>) -> Result<(), StateError> {
+        if lines.is_empty() && event.is_none() && self.written == self.activity {
+            return Ok(());
+        }
+        self.written = self.activity;
+        self.write(lines, event.map(ToOwned::to_owned))
+    }
+
+    /// One write a line, so that readers and the next host see whole lines.
+    fn write(&mut self, lines: Vec<Line>, event: Option<String>) -> Result<(), StateError> {
+        let record = Record { time: Timestamp::now(), activity: self.activity, lines, event };
+        let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
+            if self.broken {
+                line.insert(0, b'\n');
+            }
+            line.push(b'\n');
+            self.file.write_all(&line)
+        });
+        self.broken = written.is_err();
+        written.map_err(|source| StateError::Write { file: self.path.clone(), source })
+    }
+}
+
+/// What is read of the events here; they are written for programs, see `output`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Told {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) text: String,
+    pub(crate) message: String,
+    pub(crate) what: String,
+    about: String,
+    remediation: Option<String>,
+}
+
+impl Record {
+    /// The event, in the parts that matter here.
+    pub(crate) fn told(&self) -> Told {
+        self.event.as_ref().and_then(|event| serde_json::from_str(event).ok()).unwrap_or_default()
+    }
+
+    /// The warning about remote that it is, if it is one.
+    pub(crate) fn remote_warning(&self) -> Option<Warning> {
+        let Told { kind, message, about, remediation, .. } = self.told();
+        (kind == "warning" && about == "remote").then_some(Warning { message, kind: about, remediation })
+    }
+}
+
+impl Reader {
+    /// Leaves out what was written so far.
+    pub(crate) fn skip_to_end(&mut self) -> io::Result<()> {
+        while self.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// The next record; None: there is none yet. What is no record (a full disk broke it off) is left out.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Record>> {
+        loop {
+            if self.file.read_until(b'\n', &mut self.begun)? == 0 {
+                return Ok(None);
+            }
+            if self.begun.ends_with(b"\n") {
+                let record = serde_json::from_slice(&self.begun);
+                self.begun.clear();
+                if let Ok(record) = record {
+                    return Ok(Some(record));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Entries of runtimes: how to reach them, who uses them, who may launch, join or leave one.
+
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::lock::{Kind, Lock};
+use super::{Circumstances, Registry, SCHEMA, ids, is_plain, read, remove, write};
+use crate::paths::StateError;
+use crate::sdk::{Login, Server};
+
+/// Relaunches are counted over this time …
+const RELAUNCH_WINDOW: SignedDuration = SignedDuration::from_mins(5);
+/// … and this many are made.
+const RELAUNCHES: usize = 3;
+
+/// How to reach a runtime, and what it runs under.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RuntimeEntry {
+    schema: u32,
+    pub(crate) id: String,
+    pub(crate) server: Server,
+    /// Both as it told its first client; None: that one has not got so far.
+    pub(crate) version: Option<String>,
+    pub(crate) login: Option<Login>,
+    /// For one session alone.
+    pub(crate) isolated: bool,
+    pub(crate) circumstances: Circumstances,
+    /// When those before it died and were relaunched.
+    relaunches: Vec<Timestamp>,
+}
+
+impl RuntimeEntry {
+    pub(crate) fn new(server: Server, isolated: bool, circumstances: Circumstances) -> Self {
+        // Sorted by age, and told apart by the connection token's randomness.
+        let id = match server.pid() {
+            Some(pid) => format!("{}-{pid}", Timestamp::now().as_millisecond()),
+            None => format!("external-{}", server.address().map_or(0, |address| address.port())),
+        };
+        Self { schema: SCHEMA, id, server, version: None, login: None, isolated, circumstances, relaunches: Vec::new() }
+    }
+
+    /// Counts one more death; None if there were too many of late.
+    #[must_use]
+    pub(crate) fn relaunched_after(mut self, dead: &Self) -> Option<Self> {
+        let now = Timestamp::now();
+        // A clock that was set back makes old ones seem to be ahead.
+        let recent = |time: &&Timestamp| now.duration_since(**time).abs() < RELAUNCH_WINDOW;
+        self.relaunches = dead.relaunches.iter().filter(recent).copied().collect();
+        self.relaunches.push(now);
+        (self.relaunches.len() <= RELAUNCHES).then_some(self)
+    }
+}
+
+/// A host's share in a runtime, for as long as it is held.
+#[derive(Debug)]
+pub(crate) struct Lease(#[expect(dead_code, reason = "held until it is dropped")] Lock);
+
+/// The turn to launch, join or leave: while it lasts nobody else does.
+#[derive(Debug)]
+pub(crate) struct Launches {
+    registry: Registry,
+    #[expect(dead_code, reason = "held until it is dropped")]
+    lock: Lock,
+}
+
+impl Registry {
+    /// Waits for the turn. Cancel-safe; the caller sets the deadline.
+    pub(crate) async fn launches(&self) -> Result<Launches, StateError> {
+        let lock = Lock::take(&self.runtimes_dir().join("launch.lock"), Kind::Exclusive).await?;
+        Ok(Launches { registry: self.clone(), lock })
+    }
+
+    /// All runtimes that have a readable entry, dead or alive, the oldest first.
+    pub(crate) fn runtimes(&self) -> Result<Vec<RuntimeEntry>, StateError> {
+        Ok(ids(&self.runtimes_dir())?.iter().filter_map(|id| self.runtime(id)).collect())
+    }
+
+    pub(crate) fn runtime(&self, id: &str) -> Option<RuntimeEntry> {
+        read(&self.runtime_file(id, "json"))?.ok()
+    }
+
+    pub(crate) fn publish_runtime(&self, entry: &RuntimeEntry) -> Result<(), StateError> {
+        write(&self.runtime_file(&entry.id, "json"), entry)
+    }
+
+    fn runtime_file(&self, id: &str, kind: &str) -> PathBuf {
+        debug_assert!(is_plain(id));
+        self.runtimes_dir().join(format!("{id}.{kind}"))
+    }
+}
+
+impl Launches {
+    /// Uses a runtime from now on.
+    pub(crate) async fn lease(&self, id: &str) -> Result<Lease, StateError> {
+        Lock::take(&self.registry.runtime_file(id, "lock"), Kind::Shared).await.map(Lease)
+    }
+
+    /// Whether a host uses it.
+    pub(crate) fn is_used(&self, id: &str) -> Result<bool, StateError> {
+        Ok(Lock::try_take(&self.registry.runtime_file(id, "lock"), Kind::Exclusive)?.is_none())
+    }
+
+    /// Forgets a runtime that nobody uses.
+    pub(crate) fn forget(&self, id: &str) {
+        remove(&self.registry.runtime_file(id, "json"));
+        remove(&self.registry.runtime_file(id, "lock"));
+    }
+}

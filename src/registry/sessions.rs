@@ -1,0 +1,224 @@
+//! Entries of sessions, and the hold of their hosts on them.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::lock::{Kind, Lock};
+use super::{Found, Registry, SCHEMA, ids, is_plain, read, remove, write};
+use crate::cli::Remote;
+use crate::paths::StateError;
+use crate::pid::Identity;
+use crate::sdk::Login;
+
+/// All that is known of a live session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SessionEntry {
+    schema: u32,
+    pub(crate) session_id: String,
+    /// As the user gave it.
+    pub(crate) name: Option<String>,
+    /// As the runtime made it from the first prompt.
+    pub(crate) title: Option<String>,
+    /// The last link; it opens the session only while remote is not off.
+    pub(crate) url: Option<String>,
+    pub(crate) remote: Remote,
+    pub(crate) activity: Activity,
+    pub(crate) login: Login,
+    /// `owner/name` that the runtime attached; None: none.
+    pub(crate) repository: Option<String>,
+    pub(crate) branch: Option<String>,
+    pub(crate) directory: PathBuf,
+    /// Sharing it without a repository is all right with the user.
+    pub(crate) no_repo: bool,
+    pub(crate) demo: bool,
+    /// Its host has no terminal.
+    pub(crate) detached: bool,
+    pub(crate) started_at: Timestamp,
+    pub(crate) copilot_version: String,
+    pub(crate) copilot_program: PathBuf,
+    /// None: an external runtime, of which nothing is known.
+    pub(crate) copilot_pid: Option<u32>,
+    /// The runtime that it lives in.
+    pub(crate) runtime: String,
+    /// Its host.
+    pub(crate) host: Identity,
+}
+
+/// What a session is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Activity {
+    Working,
+    /// So many requests wait for a person.
+    Input(usize),
+    Idle,
+}
+
+impl Activity {
+    /// The word for it, in tables and JSON.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Activity::Working => "working",
+            Activity::Input(_) => "input",
+            Activity::Idle => "idle",
+        }
+    }
+
+    /// How many requests wait for a person.
+    pub(crate) fn waiting(self) -> usize {
+        if let Activity::Input(count) = self { count } else { 0 }
+    }
+}
+
+impl SessionEntry {
+    /// Of a session that was just created, and is not shared yet.
+    pub(crate) fn new(session_id: String, login: Login, directory: PathBuf, runtime: String) -> Self {
+        Self {
+            schema: SCHEMA,
+            session_id,
+            name: None,
+            title: None,
+            url: None,
+            remote: Remote::Off,
+            activity: Activity::Idle,
+            login,
+            repository: None,
+            branch: None,
+            directory,
+            no_repo: false,
+            demo: false,
+            detached: false,
+            started_at: Timestamp::now(),
+            copilot_version: String::new(),
+            copilot_program: PathBuf::new(),
+            copilot_pid: None,
+            runtime,
+            host: Identity::own(),
+        }
+    }
+
+    /// What people call it.
+    pub(crate) fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.session_id)
+    }
+
+    /// The link, while it opens the session.
+    pub(crate) fn link(&self) -> Option<&str> {
+        self.url.as_deref().filter(|_| self.remote != Remote::Off)
+    }
+}
+
+/// A host's hold on its session: the lock, and the files that go with the session.
+#[derive(Debug)]
+pub(crate) struct Host {
+    registry: Registry,
+    session: String,
+    /// None while it is handed over.
+    lock: Option<Lock>,
+    published: Option<SessionEntry>,
+}
+
+impl Host {
+    /// Takes hold of a session before it is published; or of one that its host hands over.
+    pub(crate) async fn take(registry: &Registry, session: &str) -> Result<Self, StateError> {
+        let lock = Lock::take(&registry.session_file(session, "lock"), Kind::Exclusive).await?;
+        Ok(Self { registry: registry.clone(), session: session.to_owned(), lock: Some(lock), published: None })
+    }
+
+    /// Writes the entry, if it is another than before.
+    pub(crate) fn publish(&mut self, entry: &SessionEntry) -> Result<(), StateError> {
+        if self.published.as_ref() != Some(entry) {
+            write(&self.registry.session_file(&self.session, "json"), entry)?;
+            self.published = Some(entry.clone());
+        }
+        Ok(())
+    }
+
+    /// Lets the next host have it.
+    pub(crate) fn let_go(&mut self) {
+        self.lock = None;
+    }
+
+    /// Takes it back where there is no next host after all.
+    pub(crate) async fn take_back(&mut self, entry: &SessionEntry) -> Result<(), StateError> {
+        self.lock = Some(Lock::take(&self.registry.session_file(&self.session, "lock"), Kind::Exclusive).await?);
+        // The next host may have written already.
+        self.published = None;
+        self.publish(entry)
+    }
+}
+
+impl Drop for Host {
+    /// The session has ended, or has another host.
+    fn drop(&mut self) {
+        if let Some(lock) = self.lock.take() {
+            self.registry.forget(&self.session, lock);
+        }
+    }
+}
+
+impl Registry {
+    /// The live sessions. Files of dead ones are removed.
+    pub(crate) fn sessions(&self) -> Result<Found, StateError> {
+        let mut found = Found::default();
+        for id in ids(&self.sessions_dir())? {
+            match read(&self.session_file(&id, "json")) {
+                None => drop(self.prune(&id)?),
+                Some(Err(reason)) => {
+                    found.notes.push(format!("{}: {reason}; it is left alone", self.session_file(&id, "json").display()));
+                }
+                Some(Ok(entry)) if self.is_live(&entry)? => found.sessions.push(entry),
+                // One that ended meanwhile took its entry along.
+                Some(Ok(entry)) => {
+                    if self.prune(&id)? {
+                        let pid = entry.host.pid();
+                        found.notes.push(format!("session {} is gone: its host (pid {pid}) was killed", entry.label()));
+                    }
+                }
+            }
+        }
+        found.sessions.sort_by(|one, other| other.started_at.cmp(&one.started_at).then(one.session_id.cmp(&other.session_id)));
+        Ok(found)
+    }
+
+    /// The entry of a session, while it lives.
+    pub(crate) fn session(&self, id: &str) -> Result<Option<SessionEntry>, StateError> {
+        match self.entry(id) {
+            Some(entry) if self.is_live(&entry)? => Ok(Some(entry)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The entry alone, for those who look again and again.
+    pub(crate) fn entry(&self, id: &str) -> Option<SessionEntry> {
+        read(&self.session_file(id, "json"))?.ok()
+    }
+
+    /// Whether its host lives. While one host hands over to the next, nobody holds the lock, but both run.
+    pub(crate) fn is_live(&self, entry: &SessionEntry) -> Result<bool, StateError> {
+        Ok(Lock::is_held(&self.session_file(&entry.session_id, "lock"))? || entry.host.is_running())
+    }
+
+    /// Removes what a dead host left, unless somebody holds it. Whether there was an entry.
+    pub(crate) fn prune(&self, id: &str) -> Result<bool, StateError> {
+        let Some(lock) = Lock::try_take(&self.session_file(id, "lock"), Kind::Exclusive)? else { return Ok(false) };
+        let existed = self.session_file(id, "json").exists();
+        self.forget(id, lock);
+        Ok(existed)
+    }
+
+    /// The lock goes last: while it is there, no other session of this id begins.
+    fn forget(&self, id: &str, lock: Lock) {
+        remove(&self.session_file(id, "json"));
+        remove(&self.session_file(id, "wanted"));
+        lock.remove();
+    }
+
+    fn session_file(&self, id: &str, kind: &str) -> PathBuf {
+        debug_assert!(is_plain(id));
+        self.sessions_dir().join(format!("{id}.{kind}"))
+    }
+}

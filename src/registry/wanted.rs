@@ -1,0 +1,69 @@
+//! What remote is to be: one word in a file, and the turn to make it so.
+//!
+//! Whoever wants a change writes the word first, then waits for its turn, and then makes remote what the word says by that time. So the
+//! last word wins, whoever acts on it, and nothing that was under way (healing, a relaunch) undoes a user's off.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::lock::{Kind, Lock};
+use super::{Registry, is_plain};
+use crate::cli::Remote;
+use crate::paths::StateError;
+
+/// All words have the same length in the file: one write replaces one by another, also on a full disk.
+const WIDTH: usize = 8;
+
+/// The word of one session.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    path: PathBuf,
+}
+
+/// The turn: while it lasts nobody else switches.
+#[derive(Debug)]
+pub(crate) struct Switching(#[expect(dead_code, reason = "held until it is dropped")] Lock);
+
+impl Registry {
+    /// The word of a session; made by its host with [`Wanted::set`].
+    pub(crate) fn wanted(&self, session: &str) -> Wanted {
+        debug_assert!(is_plain(session));
+        Wanted { path: self.sessions_dir().join(format!("{session}.wanted")) }
+    }
+}
+
+impl Wanted {
+    /// What is wanted; off where nobody can tell any more.
+    pub(crate) fn get(&self) -> Remote {
+        read(&self.path).unwrap_or(Remote::Off)
+    }
+
+    /// Changes what is wanted.
+    pub(crate) fn set(&self, remote: Remote) -> Result<(), StateError> {
+        write(&self.path, remote).map_err(|source| StateError::Write { file: self.path.clone(), source })
+    }
+
+    /// Waits for the turn. Cancel-safe; the caller sets the deadline.
+    pub(crate) async fn turn(&self) -> Result<Switching, StateError> {
+        Lock::take(&self.path, Kind::Exclusive).await.map(Switching)
+    }
+}
+
+fn read(path: &Path) -> Option<Remote> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(WIDTH as u64).read_to_string(&mut text).ok()?;
+    [Remote::On, Remote::Export, Remote::Off].into_iter().find(|remote| remote.word() == text.trim_end())
+}
+
+fn write(path: &Path, remote: Remote) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    let mut file = options.open(path)?;
+    io::Write::write_all(&mut file, format!("{:<width$}", remote.word(), width = WIDTH).as_bytes())
+}

@@ -1,0 +1,198 @@
+//! A Copilot CLI in server mode that listens: how to reach it, and how to end it. Whoever has this can do both.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::{sleep, timeout};
+
+use super::{Runtime, SdkError};
+use crate::paths::OUTPUT;
+use crate::pid::{self, Identity};
+
+/// The runtime needs 0.1 to 0.4 s to tell Mission Control of every session and to exit (measured); on a bad link longer.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
+/// From SIGTERM to SIGKILL.
+const TERMINATE_DEADLINE: Duration = Duration::from_secs(2);
+/// A killed process is gone at once, unless the kernel holds it.
+const KILL_DEADLINE: Duration = Duration::from_secs(1);
+/// How often a process is looked at until it is gone.
+const POLL: Duration = Duration::from_millis(5);
+
+/// A runtime of ours, by its process, or an external one, which we never end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Server {
+    /// None: external.
+    pub(super) process: Option<Identity>,
+    pub(super) program: PathBuf,
+    /// None: it has not said yet.
+    pub(super) address: Option<SocketAddr>,
+    pub(super) token: Option<Secret>,
+    /// Where its logs are; None: external.
+    pub(super) log_dir: Option<PathBuf>,
+}
+
+/// What clients show to connect. Is written to files that only the user can read, and never shown.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Server {
+    /// A runtime that somebody else started and ends.
+    pub(crate) fn external(address: SocketAddr, token: Option<Secret>) -> Self {
+        Self { process: None, program: PathBuf::new(), address: Some(address), token, log_dir: None }
+    }
+
+    pub(crate) fn is_external(&self) -> bool {
+        self.process.is_none()
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.map(Identity::pid)
+    }
+
+    /// The program's file; empty: external.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    pub(crate) fn log_dir(&self) -> Option<&Path> {
+        self.log_dir.as_deref()
+    }
+
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Whether its process is there. Of an external one only a connection tells.
+    pub(crate) fn is_running(&self) -> bool {
+        self.process.is_none_or(Identity::is_running)
+    }
+
+    /// Looks whether it has said where it listens; a pipe would say it at once, and break when the launcher leaves.
+    pub(super) fn look_for_address(&mut self) -> Option<SocketAddr> {
+        if self.address.is_none() {
+            self.address = port_line(&self.printed()).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        }
+        self.address
+    }
+
+    /// Connects and shakes hands. Cancel-safe; the caller sets the deadline.
+    pub(crate) async fn connect(&self) -> Result<Runtime, SdkError> {
+        let Some(address) = self.clone().look_for_address() else {
+            return Err(SdkError::Connection("it does not listen yet".to_owned()));
+        };
+        Runtime::connect(address, self.token.as_ref(), &self.program).await
+    }
+
+    /// Ends it: `runtime.shutdown` where there is a connection, then SIGTERM, then SIGKILL, each with its deadline. No external one.
+    pub(crate) async fn end(&self, runtime: Option<&Runtime>) {
+        let Some(process) = self.process else { return };
+        if let Some(runtime) = runtime {
+            let asked = async {
+                match runtime.shutdown().await {
+                    // Nobody heard it.
+                    Err(SdkError::Connection(_)) if process.is_running() => false,
+                    // The answer may be lost with the connection: what counts is that the process goes.
+                    _ => {
+                        gone(process).await;
+                        true
+                    }
+                }
+            };
+            if timeout(SHUTDOWN_DEADLINE, asked).await.unwrap_or(false) {
+                return;
+            }
+        }
+        if !process.is_running() {
+            return;
+        }
+        // A runtime that is terminated while it cannot reach GitHub leaves its tools behind (measured), each in a session of its own.
+        let tools = pid::below(process.pid());
+        #[cfg(unix)]
+        process.signal_group(rustix::process::Signal::TERM);
+        #[cfg(not(unix))]
+        process.terminate();
+        if timeout(TERMINATE_DEADLINE, gone(process)).await.is_err() {
+            kill_group(process);
+            let _ = timeout(KILL_DEADLINE, gone(process)).await;
+        }
+        tools.into_iter().for_each(Identity::kill);
+    }
+
+    /// Kills it with all that it started, at once.
+    pub(crate) fn kill(&self) {
+        if let Some(process) = self.process.filter(|process| process.is_running()) {
+            let tools = pid::below(process.pid());
+            kill_group(process);
+            tools.into_iter().for_each(Identity::kill);
+        }
+    }
+
+    /// Removes the logs: of a run without trouble nobody needs them.
+    pub(crate) fn forget_logs(&self) {
+        if let Some(folder) = &self.log_dir {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+
+    /// What it printed so far.
+    pub(super) fn printed(&self) -> String {
+        let output =
+            self.log_dir.as_ref().map(|folder| folder.join(OUTPUT)).map_or_else(|| Err(io::ErrorKind::NotFound.into()), fs::read);
+        output.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+}
+
+/// Waits until a process is gone, with its group: the launcher that npm installs goes at once, and the runtime behind it takes its time.
+async fn gone(process: Identity) {
+    while process.is_running() || process.group_exists() {
+        sleep(POLL).await;
+    }
+}
+
+fn kill_group(process: Identity) {
+    #[cfg(unix)]
+    process.signal_group(rustix::process::Signal::KILL);
+    #[cfg(not(unix))]
+    process.kill();
+}
+
+/// The port in the line "CLI server listening on port N", once the line is whole.
+fn port_line(output: &str) -> Option<u16> {
+    let (_, rest) = output.split_once("CLI server listening on port ")?;
+    rest.split_once('\n')?.0.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::port_line;
+
+    #[test]
+    fn the_port_counts_once_its_line_is_whole() {
+        assert_eq!(port_line("Warning: x\nCLI server listening on port 3733"), None);
+        assert_eq!(port_line("Warning: x\nCLI server listening on port 37335\n"), Some(37335));
+        assert_eq!(port_line("CLI server listening on port 99999\n"), None);
+    }
+}
