@@ -36,10 +36,8 @@ pub(crate) async fn session(
             only(if here.is_empty() { sessions } else { here }, || ChooseError::NoneLive)
         }
     };
-    if chosen.is_err() {
-        for note in notes {
-            context.terminal.say(&Line::new(Tone::Dim, format!("note: {note}")));
-        }
+    for note in notes {
+        context.terminal.say(&Line::new(Tone::Dim, format!("note: {note}")));
     }
     Ok(chosen?)
 }

@@ -1,18 +1,20 @@
 //! What a command may use.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::error::{DeadlinePassed, Interrupted};
 use crate::line::{Line, Tone};
 use crate::output::{self, Update};
 use crate::paths::StateError;
 use crate::registry::{Activity, Journal};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, Signal};
 use crate::terminal::Terminal;
 
 /// The streams, the signals, and where we are.
@@ -25,8 +27,8 @@ pub(crate) struct Context<'a> {
     pub(crate) json: bool,
     /// Of the session that this process is the host of.
     journal: Option<Journal>,
-    /// Writing failed, and that was said.
-    troubled: bool,
+    /// What does not work as writing failed, and was said.
+    troubles: HashSet<&'static str>,
 }
 
 /// Our own limit for getting ready, shared by all steps.
@@ -45,7 +47,7 @@ impl Deadline {
 impl<'a> Context<'a> {
     pub(crate) fn new(terminal: &'a mut Terminal, directory: PathBuf, json: bool) -> anyhow::Result<Self> {
         let shutdown = Shutdown::listen().context("signals cannot be listened to")?;
-        Ok(Self { terminal, shutdown, directory, json, journal: None, troubled: false })
+        Ok(Self { terminal, shutdown, directory, json, journal: None, troubles: HashSet::new() })
     }
 
     /// Tells people and programs, and writes it down. Fails only when nobody reads stdout any more.
@@ -71,9 +73,30 @@ impl<'a> Context<'a> {
         if self.json { self.terminal.data(document) } else { self.terminal.print(text) }
     }
 
+    /// The same for a text of any length, as slowly as it is read; a signal that comes meanwhile.
+    pub(crate) async fn deliver(&mut self, text: &str) -> anyhow::Result<Option<Signal>> {
+        let told = self.terminal.begin_print(text);
+        loop {
+            match told.recv_timeout(Duration::from_millis(1)) {
+                Ok(outcome) => return Ok(outcome.map(|()| None)?),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            tokio::select! {
+                signal = self.shutdown.next() => return Ok(Some(signal)),
+                () = sleep(Duration::from_millis(10)) => {}
+            }
+        }
+    }
+
     /// From now on what is told is written down, too.
     pub(crate) fn keep_journal(&mut self, journal: Journal) {
         self.journal = Some(journal);
+    }
+
+    /// Another process goes on with the journal.
+    pub(crate) fn leave_journal(&mut self) {
+        self.journal = None;
     }
 
     /// Removes the journal of a session that did not come about.
@@ -86,8 +109,9 @@ impl<'a> Context<'a> {
     /// Writes down.
     pub(crate) fn record(&mut self, update: &Update<'_>) {
         let Some(journal) = &mut self.journal else { return };
-        let written = journal.add(output::human_lines(update, None), output::json_line(update).as_deref());
-        self.told_once(written, "logs and events have gaps");
+        if let Some(written) = journal.add(output::human_lines(update, None), output::json_line(update).as_deref()) {
+            self.told_once(written, "logs and events have gaps");
+        }
     }
 
     /// What is written down next happens while the session is at this.
@@ -98,11 +122,10 @@ impl<'a> Context<'a> {
     }
 
     /// A session goes on where nothing can be written (a full disk); that, and what does not work then, is said once.
-    pub(crate) fn told_once(&mut self, written: Result<(), StateError>, consequence: &str) {
+    pub(crate) fn told_once(&mut self, written: Result<(), StateError>, consequence: &'static str) {
         match written {
-            Ok(()) => self.troubled = false,
-            Err(error) if !self.troubled => {
-                self.troubled = true;
+            Ok(()) => drop(self.troubles.remove(consequence)),
+            Err(error) if self.troubles.insert(consequence) => {
                 let error = anyhow::Error::from(error);
                 self.terminal
                     .say(&Line::new(Tone::Attention, format!("warning: {error:#}; the session goes on, but {consequence}")));

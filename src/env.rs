@@ -79,16 +79,19 @@ fn is_not_for_runtimes(name: &OsString) -> bool {
 }
 
 fn is_per_terminal(name: &str) -> bool {
-    const NAMES: [&str; 27] = [
+    const NAMES: [&str; 39] = [
         "_",
         "ALACRITTY_WINDOW_ID",
         "COLORTERM",
         "COLUMNS",
         "DESKTOP_STARTUP_ID",
+        "GIO_LAUNCHED_DESKTOP_FILE",
+        "GIO_LAUNCHED_DESKTOP_FILE_PID",
         "GNOME_TERMINAL_SCREEN",
         "GNOME_TERMINAL_SERVICE",
         "GPG_TTY",
         "INVOCATION_ID",
+        "JOURNAL_STREAM",
         "KONSOLE_DBUS_SESSION",
         "KONSOLE_DBUS_WINDOW",
         "LINES",
@@ -99,17 +102,26 @@ fn is_per_terminal(name: &str) -> bool {
         "SHLVL",
         "SSH_TTY",
         "STY",
+        "SYSTEMD_EXEC_PID",
+        "TERM",
+        "TERMCAP",
+        "TERMINAL_EMULATOR",
+        "TILIX_ID",
+        "TMUX",
+        "TMUX_PANE",
         "WEZTERM_PANE",
         "WINDOW",
         "WINDOWID",
+        "WSL_INTEROP",
+        "WT_PROFILE_ID",
         "WT_SESSION",
         "XDG_ACTIVATION_TOKEN",
         "XDG_SEAT",
         "XDG_SESSION_ID",
         "XDG_VTNR",
     ];
-    const PREFIXES: [&str; 10] =
-        ["ITERM_", "KITTY_", "SSH_CLIENT", "SSH_CONNECTION", "TERM", "TMUX", "VSCODE_", "VTE_", "WEZTERM_", "ZELLIJ"];
+    const PREFIXES: [&str; 9] =
+        ["ITERM_", "KITTY_", "SSH_CLIENT", "SSH_CONNECTION", "TERM_", "VSCODE_", "VTE_", "WEZTERM_", "ZELLIJ"];
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
@@ -122,7 +134,18 @@ mod tests {
         for name in ["TMUX", "TMUX_PANE", "TERM", "TERM_PROGRAM", "SSH_CONNECTION", "WINDOWID", "_", "PWD"] {
             assert!(is_per_terminal(name), "{name}");
         }
-        for name in ["PATH", "HOME", "SSH_AUTH_SOCK", "DISPLAY", "LANG", "GH_TOKEN", "HTTPS_PROXY", "XDG_STATE_HOME"] {
+        for name in [
+            "TERMINFO_DIRS",
+            "TMUX_TMPDIR",
+            "PATH",
+            "HOME",
+            "SSH_AUTH_SOCK",
+            "DISPLAY",
+            "LANG",
+            "GH_TOKEN",
+            "HTTPS_PROXY",
+            "XDG_STATE_HOME",
+        ] {
             assert!(!is_per_terminal(name), "{name}");
         }
     }

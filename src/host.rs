@@ -9,7 +9,7 @@ pub(crate) mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
@@ -55,6 +55,8 @@ pub(crate) struct Host {
     entry: SessionEntry,
     progress: Progress,
     kept: Kept,
+    /// When the connection to the runtime was mended.
+    recoveries: Vec<Instant>,
     options: SessionOptions,
     choice: Choice,
     qr: QrOptions,
@@ -97,6 +99,7 @@ impl Host {
                 entry,
                 progress: Progress::default(),
                 kept: Kept::default(),
+                recoveries: Vec::new(),
                 options: plan.options,
                 qr: plan.qr,
                 joined,
@@ -177,6 +180,9 @@ impl Host {
     fn publish(&mut self, context: &mut Context<'_>) {
         self.entry.activity = self.progress.activity();
         context.at(self.entry.activity);
+        if self.hold.shows(&self.entry) {
+            return;
+        }
         let published = self.hold.publish(&self.entry);
         context.told_once(published, "other terminals do not see what changes");
     }
@@ -329,6 +335,7 @@ impl Opening<'_> {
             entry.remote = plan.remote;
         }
         hold.publish(&entry)?;
+        context.record(&Update::Ready(&entry));
         Ok((entry, hold))
     }
 
@@ -346,7 +353,7 @@ impl Opening<'_> {
 /// The contract: one line on stdout, the link or (not shared) the session's id; with `--json` the `ready` object. The rest is talk, in
 /// an order in which the code comes last: what is printed below it would push it off a small terminal.
 pub(crate) fn show(context: &mut Context<'_>, entry: &SessionEntry, qr: &QrOptions) -> anyhow::Result<()> {
-    context.tell(&Update::Ready(entry))?;
+    context.say_update(&Update::Ready(entry))?;
     if !context.json {
         context.terminal.data(entry.link().unwrap_or(&entry.session_id))?;
     }

@@ -115,8 +115,8 @@ fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<u8> {
 
 async fn run_command(context: &mut Context<'_>, command: Command) -> anyhow::Result<Exit> {
     match command {
-        Command::Start(args) => commands::start::run(context, args.remote, args.session, false).await,
-        Command::OnDemand(args) => commands::start::run(context, Remote::Off, args.session, true).await,
+        Command::Start(args) => Box::pin(commands::start::run(context, args.remote, args.session, false)).await,
+        Command::OnDemand(args) => Box::pin(commands::start::run(context, Remote::Off, args.session, true)).await,
         Command::On(args) => commands::remote::on(context, args).await,
         Command::Off(args) => commands::remote::off(context, args).await,
         Command::List(args) => commands::list::run(context, args).await,

@@ -106,7 +106,12 @@ fn remove_old(logs: &Path) {
         let live = |file: &Path| fs::File::open(file).is_ok_and(|log| log.try_lock().is_err());
         match entry.file_name().to_str() {
             Some(name) if name.starts_with("runtime-") && !live(&path.join(OUTPUT)) => drop(fs::remove_dir_all(path)),
-            Some(name) if name.starts_with("session-") && !live(&path) => drop(fs::remove_file(path)),
+            // What a host says besides lies next to its journal.
+            Some(name)
+                if name.starts_with("session-") && !live(&path.with_extension("").with_extension("jsonl")) && !live(&path) =>
+            {
+                drop(fs::remove_file(path));
+            }
             _ => {}
         }
     }

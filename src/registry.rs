@@ -98,6 +98,11 @@ impl Registry {
         }
     }
 
+    /// The state folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn sessions_dir(&self) -> PathBuf {
         self.folder.join("sessions")
     }
@@ -115,7 +120,8 @@ fn ids(folder: &Path) -> Result<BTreeSet<String>, StateError> {
         Err(source) => return Err(StateError::Folder { folder: folder.to_owned(), source }),
     };
     let name = |entry: fs::DirEntry| entry.file_name().into_string().ok();
-    let id = |name: String| Some(name.strip_suffix(".json").or_else(|| name.strip_suffix(".lock"))?.to_owned());
+    let kinds = [".json", ".lock", ".wanted"];
+    let id = |name: String| kinds.iter().find_map(|kind| name.strip_suffix(kind)).map(ToOwned::to_owned);
     Ok(entries.flatten().filter_map(name).filter_map(id).filter(|id| is_plain(id)).collect())
 }
 

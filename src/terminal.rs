@@ -7,6 +7,7 @@ mod keyboard;
 mod writer;
 
 use std::io::{self, IsTerminal as _};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -94,6 +95,11 @@ impl Terminal {
         if self.stdout_tty {
             self.erase_status();
         }
+        if self.is_stalled() {
+            // Whoever reads has it all when they read on; nothing else waits for that.
+            self.writer.write(Stream::Stdout, format!("{text}\n"));
+            return Ok(());
+        }
         self.writer.write_data(format!("{text}\n"), false)?;
         self.draw_status();
         Ok(())
@@ -102,6 +108,11 @@ impl Terminal {
     /// Writes a whole text to stdout, as slowly as it is read.
     pub(crate) fn print(&mut self, text: &str) -> io::Result<()> {
         self.writer.write_data(text.to_owned(), true)
+    }
+
+    /// Begins to write a text to stdout; whether that worked is told in time.
+    pub(crate) fn begin_print(&mut self, text: &str) -> Receiver<io::Result<()>> {
+        self.writer.send_and_hear(text.to_owned())
     }
 
     /// Writes a line of talk, unless the user wants quiet.

@@ -69,7 +69,12 @@ async fn follow(
                     }
                     Action::Stop => {
                         let closing = async { Session::of(&runtimes::reach(registry, &entry).await?, &entry.session_id).close().await };
-                        let _ = timeout(CLOSE_DEADLINE, closing).await;
+                        if let Ok(Err(error)) = timeout(CLOSE_DEADLINE, closing).await.map(|closed| closed.map_err(SdkError::explain_ended))
+                            && !matches!(error, SdkError::SessionEnded)
+                        {
+                            let text = format!("warning: {error}; copilot-remote stop ends it");
+                            context.terminal.say(&Line::new(Tone::Attention, text));
+                        }
                     }
                     Action::Switch(remote) => {
                         let (registry, id) = (registry.clone(), entry.session_id.clone());

@@ -22,8 +22,10 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Events) -> anyhow::Resu
             follower.there()?
         };
         let Some(record) = record else { return Ok(Exit::Done) };
-        if let Some(event) = &record.event {
-            context.terminal.print(&format!("{event}\n"))?;
+        if let Some(event) = &record.event
+            && let Some(signal) = context.deliver(&format!("{event}\n")).await?
+        {
+            return Ok(Exit::Signal(signal));
         }
     }
 }

@@ -20,8 +20,10 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Logs) -> anyhow::Result
             follower.there()?
         };
         let Some(record) = record else { return Ok(Exit::Done) };
-        if let Some(text) = text(&record, context.json) {
-            context.terminal.print(&text)?;
+        if let Some(text) = text(&record, context.json)
+            && let Some(signal) = context.deliver(&text).await?
+        {
+            return Ok(Exit::Signal(signal));
         }
     }
 }

@@ -52,10 +52,12 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
     if !args.wait {
         return Ok(Exit::Done);
     }
-    let json = context.json;
     let answer = context.step("waiting for the agent", deadline, turn(&mut follower, &id, began)).await?;
-    if !json && let Some(answer) = answer {
-        context.terminal.data(&output::sanitised(&answer))?;
+    if context.json {
+        context.terminal.data(&output::answer_document(&entry, answer.as_deref()))?;
+    } else if let Some(answer) = answer {
+        let lines: Vec<String> = answer.lines().map(output::sanitised).collect();
+        context.terminal.print(&(lines.join("\n") + "\n"))?;
     }
     Ok(Exit::Done)
 }
@@ -73,27 +75,36 @@ async fn accepted(follower: &mut Follower, id: &str) -> anyhow::Result<()> {
 
 /// Waits until the agent is done with the prompt: what it said last.
 async fn turn(follower: &mut Follower, id: &str, mut began: bool) -> anyhow::Result<Option<String>> {
+    let failed = |message: &str| Err(TurnFailed { message: message.to_owned() }.into());
     let mut said = None;
-    let mut failed = None;
+    let mut trouble = None;
     let mut asked = String::new();
     loop {
         if let Activity::Input(_) = follower.activity {
             return Err(InputNeeded { what: asked }.into());
         }
+        if !began && follower.activity == Activity::Idle {
+            // It was queued behind a turn that is over: now it is its turn, or it was thrown away with that one (measured for an abort).
+            match timeout(ACCEPTED_DEADLINE, accepted(follower, id)).await {
+                Ok(accepted) => accepted?,
+                Err(_) => return failed("the prompt was dropped with the turn before it"),
+            }
+            began = true;
+        }
         let Some(record) = follower.next().await? else { return Err(SdkError::SessionEnded.into()) };
         let told = record.told();
         match told.kind.as_str() {
+            "relaunched" => return failed("the Copilot CLI died, and was started again"),
             "prompt" if told.id == id => began = true,
-            "message" => said = Some(told.text),
-            "turnFailed" => failed = Some(told.message),
-            "turnAborted" => failed = Some("it was broken off".to_owned()),
-            "relaunched" => failed = Some("the Copilot CLI died".to_owned()),
             "input" => asked = format!(": {}", told.what),
+            "message" if began => said = Some(told.text),
+            "turnFailed" if began => trouble = Some(told.message),
+            "turnAborted" if began => trouble = Some("it was broken off".to_owned()),
             _ => {}
         }
         if began && record.activity == Activity::Idle {
-            return match failed {
-                Some(message) => Err(TurnFailed { message }.into()),
+            return match trouble {
+                Some(message) => failed(&message),
                 None => Ok(said),
             };
         }

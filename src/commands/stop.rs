@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -13,12 +14,14 @@ use crate::host::runtimes;
 use crate::line::{Line, Tone};
 use crate::output::{self, Stopped};
 use crate::registry::{Registry, SessionEntry};
-use crate::sdk::Session;
+use crate::sdk::{SdkError, Session};
 
 /// How long a host gets to see that its session is closed, and to leave; the last one ends the runtime, too.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(8);
 /// From SIGTERM to SIGKILL: it has its own ladder to climb, see `host`.
 const TERMINATE_DEADLINE: Duration = Duration::from_secs(12);
+/// A killed process is gone at once, unless the kernel holds it.
+const KILL_DEADLINE: Duration = Duration::from_secs(2);
 /// How often a process is looked at until it is gone.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -72,46 +75,66 @@ async fn stop_all(
         });
     }
     let mut stopped = Vec::new();
+    let mut failed = None;
     while let Some(done) = tasks.join_next().await {
-        stopped.push(done??);
+        match done? {
+            Ok(done) => stopped.push(done),
+            Err(error) => failed = Some(error),
+        }
     }
     stopped.sort_by_key(|(entry, _)| entry.started_at);
     // A host that was killed could not end its runtime; with --all nothing is to be left.
     let killed = stopped.iter().any(|(_, how)| *how == Stopped::Killed);
     let ended = if all || killed { runtimes::end_unused(registry).await? } else { 0 };
-    Ok((stopped, ended))
+    match failed {
+        Some(error) => Err(error),
+        None => Ok((stopped, ended)),
+    }
 }
 
-/// Climbs: close the session, terminate its host, kill it.
+/// Climbs: close the session, terminate its host, kill it. A session that is just handed over has another host by then: the same for that one.
 async fn stop(registry: &Registry, entry: &SessionEntry) -> anyhow::Result<Stopped> {
-    let closing = async {
-        let runtime = runtimes::reach(registry, entry).await?;
-        Session::of(&runtime, &entry.session_id).close().await
-    };
-    let gone = async {
-        while entry.host.is_running() {
-            sleep(POLL).await;
+    let id = &entry.session_id;
+    let mut how = Stopped::Closed;
+    while let Some(entry) = registry.session(id)? {
+        let closing = async {
+            let runtime = runtimes::reach(registry, &entry).await?;
+            Session::of(&runtime, id).close().await
+        };
+        let closed = async {
+            // Where GitHub does not answer, neither does the call; the session is gone all the same (measured).
+            tokio::select! {
+                closed = closing => match closed.map_err(SdkError::explain_ended) {
+                    Ok(()) | Err(SdkError::SessionEnded) => {}
+                    Err(_) => return false,
+                },
+                () = has_left(registry, &entry) => return true,
+            }
+            has_left(registry, &entry).await;
+            true
+        };
+        if timeout(CLOSE_DEADLINE, closed).await.unwrap_or(false) {
+            continue;
         }
-    };
-    let mut gone = std::pin::pin!(gone);
-    // Where GitHub does not answer, neither does the call; the session is gone all the same (measured).
-    let closed = timeout(CLOSE_DEADLINE, async {
-        tokio::select! {
-            closed = closing => if closed.is_ok() { (&mut gone).await; true } else { false },
-            () = &mut gone => true,
+        entry.host.terminate();
+        how = Stopped::Terminated;
+        if timeout(TERMINATE_DEADLINE, has_left(registry, &entry)).await.is_ok() {
+            continue;
         }
-    });
-    if closed.await.unwrap_or(false) {
-        registry.prune(&entry.session_id)?;
-        return Ok(Stopped::Closed);
+        entry.host.kill();
+        how = Stopped::Killed;
+        timeout(KILL_DEADLINE, has_left(registry, &entry))
+            .await
+            .with_context(|| format!("process {} cannot be killed", entry.host.pid()))?;
     }
-    entry.host.terminate();
-    if timeout(TERMINATE_DEADLINE, &mut gone).await.is_ok() {
-        registry.prune(&entry.session_id)?;
-        return Ok(Stopped::Terminated);
+    registry.prune(id)?;
+    Ok(how)
+}
+
+/// Waits until the session has no host, or another one.
+async fn has_left(registry: &Registry, entry: &SessionEntry) {
+    let is_there = || matches!(registry.session(&entry.session_id), Ok(Some(found)) if found.host == entry.host);
+    while is_there() || entry.host.is_running() {
+        sleep(POLL).await;
     }
-    entry.host.kill();
-    gone.await;
-    registry.prune(&entry.session_id)?;
-    Ok(Stopped::Killed)
 }

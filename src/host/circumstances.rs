@@ -46,7 +46,8 @@ fn stored_sign_in() -> Vec<u8> {
     let copilot = folder("COPILOT_HOME").unwrap_or_else(|| home.join(".copilot"));
     let gh =
         folder("GH_CONFIG_DIR").unwrap_or_else(|| folder("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("gh"));
-    let mut found = fs::read(copilot.join("config.json")).map(|text| accounts(&text)).unwrap_or_default();
+    // The file comes with the first start: without it, it is as if nobody had signed in.
+    let mut found = accounts(&fs::read(copilot.join("config.json")).unwrap_or_default());
     found.extend(fs::read(gh.join("hosts.yml")).unwrap_or_default());
     found
 }

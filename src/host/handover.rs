@@ -23,12 +23,13 @@ use process_wrap::tokio::{ChildWrapper, CommandWrap};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::runtimes::{Choice, Joined};
 use super::view::View;
 use super::{Host, Kept, Progress};
 use crate::context::{Context, Deadline};
+use crate::env;
 use crate::line::{Line, Tone};
 use crate::link::QrOptions;
 use crate::output::Update;
@@ -73,8 +74,18 @@ struct Next {
 impl Host {
     /// Gives the session to a process in the background. Where that fails, it is ours still.
     pub(crate) async fn hand_over(&mut self, context: &mut Context<'_>, deadline: Deadline) -> anyhow::Result<()> {
-        let order = Order { entry: self.entry.clone(), options: self.options.clone(), choice: self.choice.clone() };
         let mut next = Next::start(&self.registry, &self.entry.session_id)?;
+        let handed = self.hand_over_to(context, &mut next, deadline).await;
+        if handed.is_err() {
+            // Waited for: as long as it lives it uses the runtime.
+            next.kill().await;
+            self.hold.take_back(&self.entry).await?;
+        }
+        handed
+    }
+
+    async fn hand_over_to(&mut self, context: &mut Context<'_>, next: &mut Next, deadline: Deadline) -> anyhow::Result<()> {
+        let order = Order { entry: self.entry.clone(), options: self.options.clone(), choice: self.choice.clone() };
         let arriving = async {
             next.tell(&order).await?;
             next.hear(ATTACHED).await
@@ -82,25 +93,26 @@ impl Host {
         context.step("sending the session to the background", deadline, arriving).await?;
         // What came before the next host did is ours to tell.
         let mut view = View::new(&self.entry);
-        while let Ok(Some(event)) = timeout(CUT_DEADLINE, self.next_event()).await {
+        let cut = Instant::now() + CUT_DEADLINE;
+        while let Ok(Some(event)) = timeout_at(cut, self.next_event()).await {
             if matches!(event, Event::Started(_)) {
                 break;
             }
             self.on_event(context, &mut view, &event)?;
         }
+        anyhow::ensure!(!self.progress.holds_on_to_us(), "a question was asked meanwhile, and would be lost");
         let state = State { entry: self.entry.clone(), progress: self.progress.clone(), kept: self.kept.clone() };
         self.hold.let_go();
         let taking = async {
             next.tell(&state).await?;
             next.hear(READY).await
         };
-        let taken = timeout(ANSWER_DEADLINE, taking).await.unwrap_or_else(|_| Err(anyhow!("the next host does not answer")));
-        if let Err(error) = taken {
-            drop(next);
-            self.hold.take_back(&self.entry).await?;
-            return Err(error);
-        }
+        timeout(ANSWER_DEADLINE, taking).await.unwrap_or_else(|_| Err(anyhow!("the next host does not answer")))?;
         next.process = None;
+        context.leave_journal();
+        if let Some(entry) = self.registry.entry(&self.entry.session_id) {
+            self.entry = entry;
+        }
         Ok(())
     }
 
@@ -127,11 +139,18 @@ impl Host {
         let mut hold = timeout(ANSWER_DEADLINE, taking).await.context("the session is not let go")??;
         entry.host = Identity::own();
         entry.detached = true;
-        hold.publish(&entry)?;
-        context.keep_journal(registry.journal(&id)?);
-        context.at(progress.activity());
-        context.record(&Update::Detached);
-        context.terminal.data(READY)?;
+        let mut begin = || {
+            hold.publish(&entry)?;
+            context.keep_journal(registry.journal(&id)?);
+            context.at(progress.activity());
+            context.record(&Update::Detached);
+            Ok::<_, anyhow::Error>(context.terminal.data(READY)?)
+        };
+        if let Err(error) = begin() {
+            // It is still the session of whoever hands it over.
+            hold.let_go();
+            return Err(error);
+        }
         Ok(Some(Self {
             registry,
             joined,
@@ -142,6 +161,7 @@ impl Host {
             entry,
             progress,
             kept,
+            recoveries: Vec::new(),
             options: order.options,
             choice: order.choice,
             qr: QrOptions::none(),
@@ -161,12 +181,7 @@ pub(crate) fn caution(context: &mut Context<'_>, killed_at_logout: bool) {
 
 /// Becomes a client of the session, and hears how it is; None: whoever handed it over is gone.
 async fn arrive(context: &mut Context<'_>, joined: &Joined, order: &Order) -> anyhow::Result<(Session, Events, Option<State>)> {
-    let (session, mut events) = Session::resume(&joined.runtime, &order.entry.session_id, &order.options).await?;
-    while let Some(event) = events.next().await {
-        if matches!(event, Event::Started(_)) {
-            break;
-        }
-    }
+    let (session, events) = Session::resume(&joined.runtime, &order.entry.session_id, &order.options).await?;
     let told = context.terminal.data(ATTACHED).is_ok();
     let line = if told { read_line().await? } else { String::new() };
     let state = if line.is_empty() { None } else { Some(serde_json::from_str(&line).context("the state cannot be read")?) };
@@ -189,6 +204,7 @@ impl Next {
         let mut command = CommandWrap::with_new(program, |command| {
             command
                 .arg(NEXT_HOST)
+                .env(env::STATE_DIR, registry.folder())
                 // Not a folder that may go away.
                 .current_dir("/")
                 .stdin(Stdio::piped())
@@ -207,6 +223,13 @@ impl Next {
         Ok(Self { process: Some(process), input, output: BufReader::new(output) })
     }
 
+    async fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.start_kill();
+            let _ = timeout(ANSWER_DEADLINE, process.wait()).await;
+        }
+    }
+
     async fn tell(&mut self, what: &impl Serialize) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(what)?;
         line.push(b'\n');
@@ -223,6 +246,7 @@ impl Next {
 }
 
 impl Drop for Next {
+    /// Also where the wait for it is dropped.
     fn drop(&mut self) {
         if let Some(process) = &mut self.process {
             let _ = process.start_kill();

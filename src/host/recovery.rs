@@ -1,6 +1,6 @@
 //! A runtime that dies: it is started again, once for all its sessions, and each host resumes its own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Host, remote, runtimes};
 use crate::cli::Remote;
@@ -12,16 +12,25 @@ use crate::sdk::{SdkError, Session};
 
 /// A relaunch and a resume take a second (measured).
 const DEADLINE: Duration = Duration::from_mins(1);
+/// A connection that breaks again and again is not mended for ever, also where the runtime itself lives on.
+const RECOVERIES: usize = 3;
+/// Over this time they are counted.
+const WINDOW: Duration = Duration::from_mins(5);
 
 impl Host {
     /// Resumes the session in another runtime, with everything that was set at its start or since. A turn that was running is not run
     /// again: that is said, here and in Mission Control.
     pub(super) async fn recover(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        self.recoveries.retain(|at| at.elapsed() < WINDOW);
+        if self.recoveries.len() >= RECOVERIES {
+            return Err(SdkError::RuntimeEnded { reason: super::runtimes::TOO_OFTEN }.into());
+        }
+        self.recoveries.push(Instant::now());
         let deadline = Deadline::new(DEADLINE);
         let interrupted = self.progress.working || !self.progress.waiting.is_empty();
         context.terminal.say(&Line::new(Tone::Attention, "the connection to the Copilot CLI broke"));
         let joined = runtimes::acquire(context, &self.registry, &self.choice, deadline, Some(&self.joined.entry)).await?;
-        std::mem::replace(&mut self.joined, joined).forget().await;
+        let dead = std::mem::replace(&mut self.joined, joined);
 
         self.progress.stop();
         self.entry.runtime.clone_from(&self.joined.entry.id);
@@ -32,6 +41,8 @@ impl Host {
         self.publish(context);
 
         self.resume(context, deadline).await?;
+        dead.forget().await;
+        context.tell(&Update::Relaunched { interrupted })?;
         if let Err(error) = self.share_again(context, deadline).await {
             if error.is::<crate::error::Interrupted>() {
                 return Err(error);
@@ -39,7 +50,6 @@ impl Host {
             super::view::say_refusal(context, Remote::Off, &error)?;
         }
         self.publish(context);
-        context.tell(&Update::Relaunched { interrupted })?;
         context.tell(&Update::Remote { remote: self.entry.remote, url: self.entry.link() })?;
         let message = if interrupted {
             "copilot-remote: the Copilot CLI died and was started again. The turn that was running was interrupted; send a prompt to go on."

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{remote_mode, runtimes};
 use crate::cli::Remote;
+use crate::paths::StateError;
 use crate::registry::{Registry, SessionEntry, Switching, Wanted};
 use crate::repo::RepoError;
 use crate::sdk::{SdkError, Session, Warning};
@@ -40,13 +41,39 @@ pub(super) async fn switch(registry: &Registry, session: &Session, remote: Remot
         // What is wanted is made so when the session is resumed.
         Err(error @ SdkError::Connection(_)) => Err(error.into()),
         Err(error) => {
-            wanted.set(before)?;
+            refused(&wanted, remote, before)?;
             Err(error.into())
         }
     }
 }
 
-/// Switches, from any other terminal; the entry as it is then. `seen`: whether the session's host has seen it in time.
+/// After a switch that failed the word is again what remote is. Somebody's off stays, and so does what another one wants by now.
+fn refused(wanted: &Wanted, remote: Remote, before: Remote) -> Result<(), StateError> {
+    if remote == Remote::Off || wanted.get() != remote {
+        return Ok(());
+    }
+    // It was switched off on the way.
+    let now = if (before, remote) == (Remote::On, Remote::Export) { Remote::Off } else { before };
+    wanted.set(now)
+}
+
+/// Takes the word back where whoever gave it does not wait for the outcome.
+struct TakenBack {
+    wanted: Wanted,
+    remote: Remote,
+    before: Remote,
+    done: bool,
+}
+
+impl Drop for TakenBack {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = refused(&self.wanted, self.remote, self.before);
+        }
+    }
+}
+
+/// Switches, from any other terminal: the entry as it is then, and whether the session's host has seen it in time.
 pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: Remote) -> anyhow::Result<(SessionEntry, bool)> {
     // The reason of a refusal is an event, which comes to those who are attached.
     let mut journal = registry.read_journal(id)?;
@@ -54,6 +81,7 @@ pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: R
         journal.skip_to_end()?;
     }
     let wanted = registry.wanted(id);
+    let mut word = TakenBack { wanted: wanted.clone(), remote, before: wanted.get(), done: false };
     wanted.set(remote)?;
     let turn = wanted.turn().await?;
     // Read now: the runtime may be another one than before.
@@ -64,6 +92,7 @@ pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: R
     };
     match settled.await {
         Ok((remote, _)) => {
+            word.done = true;
             let seen = timeout(SHOWN_DEADLINE, shown(registry, id, remote)).await;
             drop(turn);
             match seen {
@@ -74,10 +103,13 @@ pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: R
         // The runtime died. The host resumes the session in another one, as it is wanted then.
         Err(SdkError::Connection(_) | SdkError::SessionEnded) => {
             drop(turn);
-            Ok((shown(registry, id, remote).await?, true))
+            let entry = shown(registry, id, remote).await?;
+            word.done = true;
+            Ok((entry, true))
         }
         Err(error) => {
-            wanted.set(entry.remote)?;
+            word.done = true;
+            refused(&wanted, remote, entry.remote)?;
             let reason = match journal {
                 Some(mut journal) => timeout(Duration::from_millis(500), reason(&mut journal)).await.ok(),
                 None => None,
@@ -87,19 +119,19 @@ pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: R
     }
 }
 
-/// Waits until the entry says so; the caller sets the deadline.
+/// Waits until the entry says so, or something else is wanted by now; the caller sets the deadline.
 async fn shown(registry: &Registry, id: &str, remote: Remote) -> anyhow::Result<SessionEntry> {
+    let begun = Instant::now();
     loop {
         if let Some(entry) = registry.entry(id)
-            && entry.remote == remote
-            && (remote == Remote::Off || entry.url.is_some())
+            && (registry.wanted(id).get() != remote || entry.remote == remote && (remote == Remote::Off || entry.url.is_some()))
         {
             return Ok(entry);
         }
         if registry.session(id)?.is_none() {
             return Err(SdkError::SessionEnded.into());
         }
-        sleep(SHOWN_POLL).await;
+        sleep(if begun.elapsed() < SHOWN_DEADLINE { SHOWN_POLL } else { CHANGE_POLL }).await;
     }
 }
 

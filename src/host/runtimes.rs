@@ -37,8 +37,7 @@ pub(crate) struct Joined {
     registry: Registry,
     pub(crate) entry: RuntimeEntry,
     pub(crate) runtime: Runtime,
-    /// None: nobody counts who uses an external one.
-    lease: Option<Lease>,
+    lease: Lease,
 }
 
 /// Joins or launches a runtime. `dead`: the one that it is to replace.
@@ -72,11 +71,12 @@ pub(crate) async fn acquire(
 }
 
 async fn external(context: &mut Context<'_>, registry: &Registry, server: &Server, deadline: Deadline) -> anyhow::Result<Joined> {
-    let mut entry = RuntimeEntry::new(server.clone(), true, registry.circumstances([])?);
+    let entry = RuntimeEntry::new(server.clone(), true, registry.circumstances([])?);
     let runtime = context.step("connecting to the runtime", deadline, server.connect()).await?;
-    entry.version = Some(runtime.version().to_owned());
+    let turn = context.within("waiting for another start", deadline, registry.launches()).await?;
+    let lease = turn.lease(&entry.id).await?;
     registry.publish_runtime(&entry)?;
-    Ok(Joined { registry: registry.clone(), entry, runtime, lease: None })
+    Ok(Joined { registry: registry.clone(), entry, runtime, lease })
 }
 
 /// Joins or launches a runtime of one CLI.
@@ -95,25 +95,28 @@ async fn acquire_of(
         let turn = context.within("waiting for another start", deadline, registry.launches()).await?;
         let shared = if isolated { None } else { shared_runtime(registry, &turn, &ours, &avoid)? };
         let Some(entry) = shared else {
+            let relaunches = match dead {
+                Some(dead) => dead.relaunches_and_one().ok_or(SdkError::RuntimeEnded { reason: TOO_OFTEN })?,
+                None => Vec::new(),
+            };
             let mut process = Process::spawn(cli, paths::new_log_dir()?)?;
             let mut entry = RuntimeEntry::new(process.server().clone(), isolated, ours);
-            if let Some(dead) = dead {
-                entry = entry.relaunched_after(dead).ok_or(SdkError::RuntimeEnded { reason: TOO_OFTEN })?;
-            }
+            entry.relaunches = relaunches;
             let joined = launch(context, registry, &mut process, entry, cli, turn, deadline).await?;
             process.release();
             return Ok(joined);
         };
         let lease = turn.lease(&entry.id).await?;
         drop(turn);
-        match join(registry, entry, lease).await {
+        let joining = async { anyhow::Ok(join(registry, entry, lease).await) };
+        match context.within("joining a runtime", deadline, joining).await? {
             Ok(joined) => return Ok(joined),
             Err(id) => avoid.insert(id),
         };
     }
 }
 
-const TOO_OFTEN: &str = ", for the fourth time in 5 minutes: it is not started again";
+pub(super) const TOO_OFTEN: &str = ", for the fourth time in 5 minutes: it is not started again";
 
 /// A live runtime of the same circumstances. Entries of dead ones are removed.
 fn shared_runtime(
@@ -145,7 +148,8 @@ fn shared_runtime(
     Ok(None)
 }
 
-/// Connects to a runtime that lives; gives back its id if it does not answer, or has another account than it began with.
+/// Connects to a runtime that lives; gives back its id if it does not answer, or has another account than it began with. One that does not
+/// answer and that nobody uses is ended.
 async fn join(registry: &Registry, entry: RuntimeEntry, lease: Lease) -> Result<Joined, String> {
     let connected = timeout(ANSWER_DEADLINE, async {
         let runtime = entry.server.connect().await?;
@@ -161,7 +165,7 @@ async fn join(registry: &Registry, entry: RuntimeEntry, lease: Lease) -> Result<
     match connected.await {
         Ok(Ok(Some(runtime))) => {
             tracing::debug!(pid = entry.server.pid(), "joined a runtime that was there");
-            Ok(Joined { registry: registry.clone(), entry, runtime, lease: Some(lease) })
+            Ok(Joined { registry: registry.clone(), entry, runtime, lease })
         }
         Ok(Ok(None)) => Err(entry.id),
         Ok(Err(error)) => {
@@ -170,6 +174,13 @@ async fn join(registry: &Registry, entry: RuntimeEntry, lease: Lease) -> Result<
         }
         Err(_) => {
             tracing::debug!(pid = entry.server.pid(), "this runtime does not answer");
+            drop(lease);
+            if let Ok(turn) = registry.launches().await
+                && matches!(turn.is_used(&entry.id), Ok(false))
+            {
+                entry.server.end(None).await;
+                turn.forget(&entry.id);
+            }
             Err(entry.id)
         }
     }
@@ -205,16 +216,12 @@ async fn launch(
         return Err(error);
     }
     drop(turn);
-    let connected = async {
-        let runtime = context.within(&step, deadline, process.server().connect()).await?;
-        entry.version = Some(runtime.version().to_owned());
-        anyhow::Ok(runtime)
-    };
+    let connected = async { context.within(&step, deadline, process.server().connect()).await };
     match connected.await {
-        Ok(runtime) => Ok(Joined { registry: registry.clone(), entry, runtime, lease: Some(lease) }),
+        Ok(runtime) => Ok(Joined { registry: registry.clone(), entry, runtime, lease }),
         Err(error) => {
             let error = better_reason(process.server(), error).await;
-            give_up(context, registry, &entry, None, Some(lease), Some(&error)).await;
+            give_up(context, registry, &entry, None, lease, Some(&error)).await;
             Err(error)
         }
     }
@@ -224,10 +231,12 @@ impl Joined {
     /// Joins the runtime of a session that another process handed to this one.
     pub(crate) async fn again(registry: &Registry, id: &str) -> anyhow::Result<Self> {
         let gone = || SdkError::RuntimeEnded { reason: "" };
-        let lease = registry.launches().await?.lease(id).await?;
+        let turn = registry.launches().await?;
         let entry = registry.runtime(id).ok_or_else(gone)?;
+        let lease = turn.lease(id).await?;
+        drop(turn);
         let runtime = entry.server.connect().await?;
-        Ok(Self { registry: registry.clone(), entry, runtime, lease: Some(lease) })
+        Ok(Self { registry: registry.clone(), entry, runtime, lease })
     }
 
     /// Notes who the runtime is signed in as: whoever joins it later compares.
@@ -245,13 +254,13 @@ impl Joined {
         give_up(context, &self.registry, &self.entry, runtime, self.lease, error).await;
     }
 
-    /// Uses it no longer: it is dead, and forgotten by the last one that used it.
+    /// Uses it no longer: it is dead, or of no use. The last one that used it ends what is left of it.
     pub(crate) async fn forget(self) {
         drop(self.lease);
         if let Ok(Ok(turn)) = timeout(TURN_DEADLINE, self.registry.launches()).await
-            && !self.entry.server.is_running()
             && matches!(turn.is_used(&self.entry.id), Ok(false))
         {
+            self.entry.server.end(None).await;
             turn.forget(&self.entry.id);
         }
     }
@@ -262,24 +271,21 @@ async fn give_up(
     registry: &Registry,
     entry: &RuntimeEntry,
     runtime: Option<&Runtime>,
-    lease: Option<Lease>,
+    lease: Lease,
     error: Option<&anyhow::Error>,
 ) {
     drop(lease);
-    if entry.server.is_external() {
-        context.terminal.status(None);
-        return;
-    }
-    let last = async {
-        let turn = timeout(TURN_DEADLINE, registry.launches()).await.ok()?.ok()?;
-        let last = matches!(turn.is_used(&entry.id), Ok(false));
-        last.then_some(turn)
-    };
     let turn = tokio::select! {
-        turn = last => turn,
-        _ = context.shutdown.next() => None,
+        biased;
+        turn = timeout(TURN_DEADLINE, registry.launches()) => turn.ok().and_then(Result::ok),
+        _ = context.shutdown.next() => registry.launches_now(),
     };
+    let turn = turn.filter(|turn| matches!(turn.is_used(&entry.id), Ok(false)));
     match turn {
+        Some(turn) if entry.server.is_external() => {
+            context.terminal.status(None);
+            turn.forget(&entry.id);
+        }
         Some(turn) => {
             end(context, &entry.server, runtime, error).await;
             turn.forget(&entry.id);
@@ -301,21 +307,14 @@ pub(crate) async fn end_unused(registry: &Registry) -> anyhow::Result<usize> {
     if entries.is_empty() {
         return Ok(0);
     }
-    let turn = registry.launches().await?;
+    let turn = timeout(TURN_DEADLINE, registry.launches()).await;
+    let turn = turn.map_err(|_| anyhow::anyhow!("another start is under way and does not end: try again later"))??;
     let mut ended = 0;
     for entry in entries {
         if turn.is_used(&entry.id)? {
             continue;
         }
-        if entry.server.is_external() {
-            // Nobody counts who uses it; without a session it is of no use to us.
-            let used = registry.sessions()?.sessions.iter().any(|session| session.runtime == entry.id);
-            if !used {
-                turn.forget(&entry.id);
-            }
-            continue;
-        }
-        if entry.server.is_running() {
+        if !entry.server.is_external() && entry.server.is_running() {
             let runtime = timeout(ANSWER_DEADLINE, entry.server.connect()).await.ok().and_then(Result::ok);
             entry.server.end(runtime.as_ref()).await;
             entry.server.forget_logs();

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::remote::{self, Switched};
 use super::{Host, handover};
@@ -22,8 +22,6 @@ use crate::terminal::Input;
 
 /// How long `x` waits for its second press.
 const CONFIRM: Duration = Duration::from_secs(3);
-/// How often it is looked whether whoever did not read our output reads on.
-const STALL_POLL: Duration = Duration::from_millis(50);
 /// The events of a session that has ended are on their way to us, if they are not here.
 const LAST_EVENTS: Duration = Duration::from_millis(50);
 /// Starting the next host and attaching it takes a tenth of a second; on a busy machine more.
@@ -68,29 +66,29 @@ impl Host {
             if view.leaving && view.switch.is_idle() && !self.progress.holds_on_to_us() {
                 match self.hand_over(context, Deadline::new(HAND_OVER)).await {
                     Ok(()) => {
-                        context.say_update(&Update::Detached)?;
+                        // The session is another's by now, also where nobody reads this.
+                        let _ = context.say_update(&Update::Detached);
                         handover::caution(context, logout::kills().await);
                         return Ok(Ending::Detached);
                     }
                     Err(error) => {
-                        view.leaving = false;
-                        if let Some(Interrupted(signal)) = error.downcast_ref() {
-                            return Ok(Ending::Signal(*signal));
+                        match error.downcast_ref() {
+                            // A terminal that goes away may say so twice.
+                            Some(Interrupted(Signal::Hangup)) => continue,
+                            Some(Interrupted(signal)) => return Ok(Ending::Signal(*signal)),
+                            None => view.leaving = false,
                         }
                         context.tell(&Update::Caution(format!("the session stays here: {error:#}")))?;
                     }
                 }
             }
-            // Where nobody reads on, events wait, and everything else goes on.
-            let stalled = context.terminal.is_stalled();
-            if !stalled {
+            if !context.terminal.is_stalled() {
                 let leave = keys.then_some(Leave::Detach);
                 let status = output::status_line(self.entry.remote, self.progress.activity(), leave, context.terminal.size().0);
                 context.terminal.status(Some(status));
             }
             tokio::select! {
-                () = sleep(STALL_POLL), if stalled => {}
-                event = self.next_event(), if !stalled => match event {
+                event = self.next_event() => match event {
                     Some(Event::Ended) => return Ok(Ending::Elsewhere),
                     Some(event) => self.on_event(context, &mut view, &event)?,
                     None => {

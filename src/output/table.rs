@@ -187,6 +187,17 @@ pub(crate) fn sent_document(entry: &SessionEntry, id: &str) -> String {
     document(Sent { session_id: &entry.session_id, id })
 }
 
+/// What the agent said last, for programs.
+pub(crate) fn answer_document(entry: &SessionEntry, text: Option<&str>) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "answer", rename_all = "camelCase")]
+    struct Answer<'a> {
+        session_id: &'a str,
+        text: Option<&'a str>,
+    }
+    document(Answer { session_id: &entry.session_id, text })
+}
+
 /// What `prune` did, for programs.
 pub(crate) fn prune_document(notes: &[String], runtimes: usize) -> String {
     #[derive(Serialize)]

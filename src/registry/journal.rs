@@ -113,13 +113,13 @@ impl Journal {
         self.activity = activity;
     }
 
-    /// Adds what was told, or only that the session is at something else.
-    pub(crate) fn add(&mut self, lines: Vec<Line>, event: Option<&str>) -> Result<(), StateError> {
+    /// Adds what was told, or only that the session is at something else; None: there was nothing to write.
+    pub(crate) fn add(&mut self, lines: Vec<Line>, event: Option<&str>) -> Option<Result<(), StateError>> {
         if lines.is_empty() && event.is_none() && self.written == self.activity {
-            return Ok(());
+            return None;
         }
         self.written = self.activity;
-        self.write(lines, event.map(ToOwned::to_owned))
+        Some(self.write(lines, event.map(ToOwned::to_owned)))
     }
 
     /// One write a line, so that readers and the next host see whole lines.

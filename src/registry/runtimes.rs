@@ -22,35 +22,34 @@ pub(crate) struct RuntimeEntry {
     schema: u32,
     pub(crate) id: String,
     pub(crate) server: Server,
-    /// Both as it told its first client; None: that one has not got so far.
-    pub(crate) version: Option<String>,
+    /// As it told its first client; None: that one has not got so far.
     pub(crate) login: Option<Login>,
     /// For one session alone.
     pub(crate) isolated: bool,
     pub(crate) circumstances: Circumstances,
     /// When those before it died and were relaunched.
-    relaunches: Vec<Timestamp>,
+    pub(crate) relaunches: Vec<Timestamp>,
 }
 
 impl RuntimeEntry {
     pub(crate) fn new(server: Server, isolated: bool, circumstances: Circumstances) -> Self {
-        // Sorted by age, and told apart by the connection token's randomness.
+        // They sort by age. An external one is known once to each host that uses it.
+        let now = Timestamp::now().as_millisecond();
         let id = match server.pid() {
-            Some(pid) => format!("{}-{pid}", Timestamp::now().as_millisecond()),
-            None => format!("external-{}", server.address().map_or(0, |address| address.port())),
+            Some(pid) => format!("{now}-{pid}"),
+            None => format!("{now}-external-{}", std::process::id()),
         };
-        Self { schema: SCHEMA, id, server, version: None, login: None, isolated, circumstances, relaunches: Vec::new() }
+        Self { schema: SCHEMA, id, server, login: None, isolated, circumstances, relaunches: Vec::new() }
     }
 
-    /// Counts one more death; None if there were too many of late.
-    #[must_use]
-    pub(crate) fn relaunched_after(mut self, dead: &Self) -> Option<Self> {
+    /// The relaunches of late, with the one that is to come; None if there were too many.
+    pub(crate) fn relaunches_and_one(&self) -> Option<Vec<Timestamp>> {
         let now = Timestamp::now();
         // A clock that was set back makes old ones seem to be ahead.
         let recent = |time: &&Timestamp| now.duration_since(**time).abs() < RELAUNCH_WINDOW;
-        self.relaunches = dead.relaunches.iter().filter(recent).copied().collect();
-        self.relaunches.push(now);
-        (self.relaunches.len() <= RELAUNCHES).then_some(self)
+        let mut relaunches: Vec<Timestamp> = self.relaunches.iter().filter(recent).copied().collect();
+        relaunches.push(now);
+        (relaunches.len() <= RELAUNCHES).then_some(relaunches)
     }
 }
 
@@ -71,6 +70,12 @@ impl Registry {
     pub(crate) async fn launches(&self) -> Result<Launches, StateError> {
         let lock = Lock::take(&self.runtimes_dir().join("launch.lock"), Kind::Exclusive).await?;
         Ok(Launches { registry: self.clone(), lock })
+    }
+
+    /// The turn, if nobody has it.
+    pub(crate) fn launches_now(&self) -> Option<Launches> {
+        let lock = Lock::try_take(&self.runtimes_dir().join("launch.lock"), Kind::Exclusive).ok()??;
+        Some(Launches { registry: self.clone(), lock })
     }
 
     /// All runtimes that have a readable entry, dead or alive, the oldest first.

@@ -128,13 +128,16 @@ impl Host {
         Ok(Self { registry: registry.clone(), session: session.to_owned(), lock: Some(lock), published: None })
     }
 
-    /// Writes the entry, if it is another than before.
+    /// Writes the entry.
     pub(crate) fn publish(&mut self, entry: &SessionEntry) -> Result<(), StateError> {
-        if self.published.as_ref() != Some(entry) {
-            write(&self.registry.session_file(&self.session, "json"), entry)?;
-            self.published = Some(entry.clone());
-        }
+        write(&self.registry.session_file(&self.session, "json"), entry)?;
+        self.published = Some(entry.clone());
         Ok(())
+    }
+
+    /// Whether others see this already.
+    pub(crate) fn shows(&self, entry: &SessionEntry) -> bool {
+        self.published.as_ref() == Some(entry)
     }
 
     /// Lets the next host have it.
@@ -144,9 +147,10 @@ impl Host {
 
     /// Takes it back where there is no next host after all.
     pub(crate) async fn take_back(&mut self, entry: &SessionEntry) -> Result<(), StateError> {
-        self.lock = Some(Lock::take(&self.registry.session_file(&self.session, "lock"), Kind::Exclusive).await?);
+        if self.lock.is_none() {
+            self.lock = Some(Lock::take(&self.registry.session_file(&self.session, "lock"), Kind::Exclusive).await?);
+        }
         // The next host may have written already.
-        self.published = None;
         self.publish(entry)
     }
 }

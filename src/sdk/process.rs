@@ -95,9 +95,8 @@ impl Process {
     }
 
     /// Lets it live on by itself.
-    pub(crate) fn release(mut self) -> Server {
+    pub(crate) fn release(mut self) {
         self.child = None;
-        self.server.clone()
     }
 }
 

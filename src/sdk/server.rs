@@ -81,10 +81,6 @@ impl Server {
         self.log_dir.as_deref()
     }
 
-    pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.address
-    }
-
     /// Whether its process is there. Of an external one only a connection tells.
     pub(crate) fn is_running(&self) -> bool {
         self.process.is_none_or(Identity::is_running)

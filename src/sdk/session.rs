@@ -2,14 +2,13 @@
 
 use std::future::pending;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use github_copilot_sdk::handler::{
     ExitPlanModeHandler, ExitPlanModeResult, PermissionHandler, PermissionResult, UserInputHandler, UserInputResponse,
 };
-use github_copilot_sdk::session::PreparedSession;
 use github_copilot_sdk::subscription::RecvErrorKind;
 use github_copilot_sdk::{
     Client, EventSubscription, ExitPlanModeData, PermissionRequestData, RequestId, ResumeSessionConfig, SessionConfig, SessionId,
@@ -25,8 +24,10 @@ use super::{Event, Runtime, SdkError, Secret};
 /// Events and answers come over one connection, through two queues of the SDK.
 const WARNING_DEADLINE: Duration = Duration::from_millis(300);
 
-/// How long one read of the event log waits; the CLI takes up to 30 s.
-const LOG_WAIT: Duration = Duration::from_secs(25);
+/// Tells all clients that one more is attached.
+const RESUMED: &str = "session.resume";
+/// How long one read of the event log waits: meanwhile nobody else can attach (measured).
+const LOG_WAIT: Duration = Duration::from_secs(1);
 /// How often it is asked whether the session still exists, where nothing tells.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
@@ -61,8 +62,8 @@ enum Enabled {
 pub(crate) struct Session {
     client: Client,
     id: String,
-    /// None: this client is not attached, and gets no events.
-    attached: Option<Arc<github_copilot_sdk::session::Session>>,
+    /// Empty: this client is not attached, and gets no events.
+    attached: Arc<OnceLock<github_copilot_sdk::session::Session>>,
 }
 
 /// What happens in a session, from its creation on.
@@ -90,7 +91,13 @@ impl Session {
         config.github_token = options.token.as_ref().map(|token| token.expose().to_owned());
         let explain = |error| SdkError::from_call("session.create", &error).explain_create();
         let prepared = runtime.client.prepare_session(config).map_err(explain)?;
-        Self::start(runtime, prepared, explain).await
+        // Events can come before the answer: a subscription made later never sees them (measured).
+        let subscription = prepared.subscribe();
+        let inner = prepared.start().await.map_err(explain)?;
+        tracing::debug!(session = %inner.id(), "created the session");
+        let id = inner.id().to_string();
+        let session = Self { client: runtime.client.clone(), id, attached: Arc::new(OnceLock::from(inner)) };
+        Ok((session, Events { subscription }))
     }
 
     /// Creates a session anew that a runtime lost which died before the first turn: until then nothing of it is on disk that could be resumed,
@@ -109,29 +116,38 @@ impl Session {
             .with_permission_handler(Arc::new(LeavePending))
             .with_user_input_handler(Arc::new(LeavePending))
             .with_exit_plan_mode_handler(Arc::new(LeavePending));
-        config.model.clone_from(&options.model);
+        // The model is the session's own by now.
         config.github_token = options.token.as_ref().map(|token| token.expose().to_owned());
-        let explain = |error| SdkError::from_call("session.resume", &error).explain_create();
+        let explain = |error| SdkError::from_call("session.resume", &error).explain_create().explain_ended();
         let prepared = runtime.client.prepare_resume_session(config).map_err(explain)?;
-        Self::start(runtime, prepared, explain).await
-    }
-
-    /// Events can come before the answer: a subscription made later never sees them (measured).
-    async fn start(
-        runtime: &Runtime,
-        prepared: PreparedSession,
-        explain: impl Fn(github_copilot_sdk::Error) -> SdkError,
-    ) -> Result<(Self, Events), SdkError> {
-        let subscription = prepared.subscribe();
-        let inner = prepared.start().await.map_err(explain)?;
-        tracing::debug!(session = %inner.id(), "attached to the session");
-        let session = Self { client: runtime.client.clone(), id: inner.id().to_string(), attached: Some(Arc::new(inner)) };
+        let mut subscription = prepared.subscribe();
+        let attached = Arc::new(OnceLock::new());
+        let session = Self { client: runtime.client.clone(), id: id.to_owned(), attached: attached.clone() };
+        // The SDK then asks for something that the runtime answers when the turn is over (measured with a permission pending), which may be
+        // in days. The event says when this client is attached.
+        let mut starting = tokio::spawn(async move { prepared.start().await.map(|session| drop(attached.set(session))) });
+        tokio::select! {
+            biased;
+            arrived = resumed(&mut subscription) => if let Err(closed) = arrived {
+                // The answer tells why.
+                return Err(match starting.await {
+                    Ok(Err(error)) => explain(error),
+                    _ => closed,
+                });
+            },
+            started = &mut starting => match started {
+                Ok(Err(error)) => return Err(explain(error)),
+                // The event is on its way.
+                _ => resumed(&mut subscription).await?,
+            },
+        }
+        tracing::debug!(session = id, "attached to the session");
         Ok((session, Events { subscription }))
     }
 
     /// A handle of a session that this client is not attached to: enough to ask and tell it something, and no reason for it to live.
     pub(crate) fn of(runtime: &Runtime, id: &str) -> Self {
-        Self { client: runtime.client.clone(), id: id.to_owned(), attached: None }
+        Self { client: runtime.client.clone(), id: id.to_owned(), attached: Arc::default() }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -162,7 +178,7 @@ impl Session {
     }
 
     async fn try_enable(&self, mode: RemoteMode) -> Result<Enabled, SdkError> {
-        let mut events = self.attached.as_ref().map(|session| session.subscribe());
+        let mut events = self.attached.get().map(github_copilot_sdk::session::Session::subscribe);
         let mode = match mode {
             RemoteMode::On => "on",
             RemoteMode::Export => "export",
@@ -209,7 +225,11 @@ impl Session {
                 {
                     return;
                 }
-                Ok(answer) => cursor = Some(answer["cursor"].clone()),
+                Ok(answer) => {
+                    cursor = Some(answer["cursor"].clone());
+                    // Others that want to attach get their turn, and a runtime that does not wait is not asked all the time.
+                    sleep(Duration::from_millis(20)).await;
+                }
                 Err(SdkError::SessionEnded) => return,
                 Err(SdkError::Connection(_)) => pending().await,
                 // An older CLI, which has no such log.
@@ -264,6 +284,17 @@ impl Session {
     async fn call(&self, method: &'static str, mut params: serde_json::Value) -> Result<serde_json::Value, SdkError> {
         params["sessionId"] = json!(self.id);
         call(&self.client, method, params).await
+    }
+}
+
+/// Waits until this client is attached.
+async fn resumed(events: &mut EventSubscription) -> Result<(), SdkError> {
+    loop {
+        match events.recv().await {
+            Ok(event) if event.event_type == RESUMED => return Ok(()),
+            Err(error) if matches!(error.kind(), RecvErrorKind::Closed) => return Err(SdkError::closed()),
+            _ => {}
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl Writer {
         outcome.unwrap_or(Ok(()))
     }
 
-    fn send_and_hear(&self, text: String) -> Receiver<io::Result<()>> {
+    pub(super) fn send_and_hear(&self, text: String) -> Receiver<io::Result<()>> {
         let (outcome, told) = channel();
         self.send(Stream::Stdout, text, Some(outcome));
         told

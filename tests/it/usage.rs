@@ -65,7 +65,7 @@ fn wrong_variables_are_named_and_empty_ones_do_not_count() {
         ("COPILOT_REMOTE_TIMEOUT", "soon", "such as 90s or 2m"),
     ] {
         let mut sandbox = Sandbox::new();
-        sandbox.play(&serde_json::json!({"timeline": ["closeSession"]}));
+        sandbox.play(&serde_json::json!({}));
         sandbox.set(name, value);
         let done = sandbox.run(&["start", "--demo"]).expect_code(2);
         assert!(done.stderr.starts_with(&format!("error: {name}={value}: ")) && done.stderr.contains(wanted), "{}", done.stderr);

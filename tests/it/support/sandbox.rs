@@ -194,11 +194,11 @@ impl Sandbox {
         Running::spawn(self.command(arguments), Some(input))
     }
 
-    /// Ends what runs in the background, and checks that nothing is left of it but journals.
+    /// Ends what runs in the background, and checks that nothing is left of it but logs.
     pub fn stop_all(&self) {
         self.run(&["stop", "--all"]).expect_code(0);
         self.wait_until_empty();
-        let left: Vec<String> = self.state_files().into_iter().filter(|file| !file.starts_with("logs/session-")).collect();
+        let left: Vec<String> = self.state_files().into_iter().filter(|file| !file.starts_with("logs/")).collect();
         assert!(left.is_empty(), "left: {left:?}");
     }
 
