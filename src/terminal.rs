@@ -188,6 +188,12 @@ impl Terminal {
         }
     }
 
+    /// The width of the screen behind stdout, if it is one.
+    pub(crate) fn stdout_columns(&self) -> Option<u16> {
+        let size = if self.stdout_tty { size_of(&io::stdout()) } else { None };
+        size.map(|(columns, _)| columns).filter(|columns| *columns > 0)
+    }
+
     /// Whether stdout is a screen that can be drawn anew.
     pub(crate) fn redraws_stdout(&self) -> bool {
         self.stdout_tty && !self.dumb

@@ -20,7 +20,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: List) -> anyhow::Result
     let mut shown = None;
     loop {
         let Found { sessions, notes } = registry.sessions()?;
-        let text = output::table(&sessions, Timestamp::now());
+        let text = output::table(&sessions, Timestamp::now(), context.terminal.stdout_columns());
         // Ages change all the time: only on a screen they are shown to grow.
         let state =
             if context.terminal.redraws_stdout() { (Vec::new(), text.clone()) } else { (sessions.clone(), String::new()) };

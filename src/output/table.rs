@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::json::{self, document};
 use super::sanitised;
@@ -12,41 +12,58 @@ use crate::registry::{RuntimeEntry, SessionEntry};
 
 /// The widest that a column gets, so that a long title does not push the rest away.
 const WIDEST: usize = 40;
+/// So much of an id tells sessions apart, and is enough to name one.
+const SHORT_ID: usize = 8;
 
-/// The sessions, a line each, for people.
-pub(crate) fn table(sessions: &[SessionEntry], now: Timestamp) -> String {
+/// The sessions, a line each, for people. On a screen of so many columns ids are cut to what tells them apart, and columns that do not fit
+/// are left out: lines that wrap make no table.
+pub(crate) fn table(sessions: &[SessionEntry], now: Timestamp, columns: Option<u16>) -> String {
+    const HEADER: [&str; 7] = ["NAME", "REPOSITORY", "BRANCH", "REMOTE", "ACTIVITY", "AGE", "ID"];
+    /// The first to go.
+    const DISPENSABLE: [usize; 3] = [2, 1, 5];
     if sessions.is_empty() {
         return "no live sessions\n".to_owned();
     }
-    let mut rows = vec![["NAME", "REPOSITORY", "BRANCH", "REMOTE", "ACTIVITY", "AGE", "ID"].map(ToOwned::to_owned)];
-    rows.extend(sessions.iter().map(|entry| {
-        let name = entry.name.as_deref().or(entry.title.as_deref()).unwrap_or("-");
-        let activity = match entry.activity.waiting() {
-            0 | 1 => entry.activity.word().to_owned(),
-            count => format!("{} ({count})", entry.activity.word()),
-        };
-        let demo = if entry.demo { " (demo)" } else { "" };
-        [
-            short(name),
-            short(&format!("{}{demo}", entry.repository.as_deref().unwrap_or("-"))),
-            short(entry.branch.as_deref().unwrap_or("-")),
-            entry.remote.word().to_owned(),
-            activity,
-            age(entry, now),
-            entry.session_id.clone(),
-        ]
-    }));
-    let mut text = String::new();
+    let mut rows = vec![HEADER.map(ToOwned::to_owned)];
+    rows.extend(sessions.iter().map(|entry| row(entry, now, columns.is_some())));
     let widths: [usize; 7] = std::array::from_fn(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0));
+    let room = columns.map_or(usize::MAX, usize::from);
+    let mut shown: Vec<usize> = (0..HEADER.len()).collect();
+    for column in DISPENSABLE {
+        let width: usize = shown.iter().map(|column| widths[*column] + 2).sum();
+        if width > room.saturating_add(2) {
+            shown.retain(|kept| *kept != column);
+        }
+    }
+    let mut text = String::new();
     for row in &rows {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let _ = write!(line, "{cell}{:pad$}  ", "", pad = width - cell.width());
+        for &column in &shown {
+            let _ = write!(line, "{}{:pad$}  ", row[column], "", pad = widths[column] - row[column].width());
         }
-        text.push_str(line.trim_end());
+        text.push_str(&cut(line.trim_end(), room));
         text.push('\n');
     }
     text
+}
+
+fn row(entry: &SessionEntry, now: Timestamp, short_id: bool) -> [String; 7] {
+    let name = entry.name.as_deref().or(entry.title.as_deref()).unwrap_or("-");
+    let activity = match entry.activity.waiting() {
+        0 | 1 => entry.activity.word().to_owned(),
+        count => format!("{} ({count})", entry.activity.word()),
+    };
+    let demo = if entry.demo { " (demo)" } else { "" };
+    let id = if short_id { entry.session_id.chars().take(SHORT_ID).collect() } else { entry.session_id.clone() };
+    [
+        one_line(name),
+        one_line(&format!("{}{demo}", entry.repository.as_deref().unwrap_or("-"))),
+        one_line(entry.branch.as_deref().unwrap_or("-")),
+        entry.remote.word().to_owned(),
+        activity,
+        age(entry, now),
+        id,
+    ]
 }
 
 /// The same for programs.
@@ -209,20 +226,22 @@ pub(crate) fn prune_document(notes: &[String], runtimes: usize) -> String {
     document(Pruned { notes, runtimes })
 }
 
-fn short(text: &str) -> String {
-    let text = sanitised(text).replace('\n', " ");
-    if text.width() <= WIDEST {
-        return text;
+/// Made harmless, and not wider than a column gets.
+fn one_line(text: &str) -> String {
+    cut(&sanitised(text).replace('\n', " "), WIDEST)
+}
+
+/// The beginning that fits.
+fn cut(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
     }
     let mut width = 0;
-    let kept: String = text
-        .chars()
-        .take_while(|character| {
-            width += unicode_width::UnicodeWidthChar::width(*character).unwrap_or(0);
-            width < WIDEST
-        })
-        .collect();
-    format!("{kept}…")
+    let kept = text.chars().take_while(|character| {
+        width += character.width().unwrap_or(0);
+        width < columns
+    });
+    kept.chain(['…']).collect()
 }
 
 /// In the largest unit that is whole. A clock that was set back makes no negative ages.
@@ -233,5 +252,32 @@ fn age(entry: &SessionEntry, now: Timestamp) -> String {
         60..3600 => format!("{}m", age / 60),
         3600..86400 => format!("{}h", age / 3600),
         _ => format!("{}d", age / 86400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use unicode_width::UnicodeWidthStr as _;
+
+    use super::table;
+    use crate::registry::SessionEntry;
+    use crate::sdk::Login;
+
+    #[test]
+    fn the_table_fits_the_screen() {
+        let login = Login { login: "octocat".to_owned(), host: "github.com".to_owned() };
+        let mut entry = SessionEntry::new("0d5e9f1c-7b3a-4c6e".to_owned(), login, "/".into(), "r".to_owned());
+        entry.name = Some("a name 漢字 that is \u{1b}[31m longer than anybody would give".to_owned());
+        entry.repository = Some("octocat/hello-world".to_owned());
+        entry.branch = Some("main".to_owned());
+        let entries = [entry];
+        for columns in [20, 40, 60, 80, 100, 140, 200] {
+            let text = table(&entries, Timestamp::now(), Some(columns));
+            assert!(text.lines().all(|line| line.width() <= usize::from(columns)), "{columns}:\n{text}");
+            assert!(columns < 80 || text.contains("0d5e9f1c"), "{text}");
+        }
+        let text = table(&entries, Timestamp::now(), None);
+        assert!(text.contains("main") && text.contains("0d5e9f1c-7b3a-4c6e") && !text.contains('\u{1b}'), "{text}");
     }
 }
