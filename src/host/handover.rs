@@ -90,7 +90,7 @@ impl Host {
             next.tell(&order).await?;
             next.hear(ATTACHED).await
         };
-        context.step("sending the session to the background", deadline, arriving).await?;
+        context.within("sending the session to the background", deadline, arriving).await?;
         // What came before the next host did is ours to tell.
         let mut view = View::new(&self.entry);
         let cut = Instant::now() + CUT_DEADLINE;

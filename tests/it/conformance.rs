@@ -159,6 +159,12 @@ fn tell_all(server: &Server, folder: &Path) -> Vec<String> {
     // Another client, which is not attached, ends it: nobody is told, but who waits for that in the log.
     let other = Rpc::connect(("127.0.0.1", server.port)).expect("it listens");
     other.call("connect", json!({"token": server.token})).expect("the handshake");
+    // It may attach, too: everybody is told.
+    let flags = json!({"requestPermission": true, "requestUserInput": true, "requestExitPlanMode": true, "streaming": true});
+    other.call("session.resume", about(flags)).expect("it is attached");
+    story.until("session.resume");
+    story.told.push("  a second client is attached".to_owned());
+    other.call("session.detach", about(json!({}))).expect("it is detached");
     let cursor = story.call("session.eventLog.tail", about(json!({})), &[])["cursor"].clone();
     let end = |wait: u64| about(json!({"cursor": cursor, "types": ["session.shutdown"], "waitMs": wait}));
     story.call("session.eventLog.read", end(1), &["events"]);

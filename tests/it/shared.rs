@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::real_cli_or_return;
 use crate::support::github::{Fault, GitHub, Reply};
 use crate::support::pty::Pty;
-use crate::support::sandbox::{PATIENCE, Running, Sandbox, kill};
+use crate::support::sandbox::{BINARY, PATIENCE, Running, Sandbox, kill};
 
 /// Everything that tells Mission Control of a session stops within this time.
 const STOP: Duration = Duration::from_secs(2);
@@ -67,7 +67,7 @@ fn two_terminals_and_two_repositories_share_one_runtime() {
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
     let other = sandbox.git_init("other", &[("origin", "https://github.com/octocat/other")]);
-    // Each in a login shell of its own, in a terminal of its own.
+    // Each in a terminal of its own, of another size.
     let mut one = Pty::start(&sandbox, 100, 45, "start --name one");
     one.shows("xx stop");
     let mut two = Pty::start(&sandbox, 80, 30, &format!("start --name two -C {}", other.display()));
@@ -94,6 +94,54 @@ fn two_terminals_and_two_repositories_share_one_runtime() {
     two.send("\u{3}");
     assert_eq!(two.finish(), 130);
     sandbox.wait_until_empty();
+}
+
+/// The environments of two login shells differ in what belongs to a terminal, and in nothing else.
+#[test]
+fn two_fresh_login_shells_in_tmux_share_one_runtime() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let socket = sandbox.path("tmux");
+    let tmux = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("tmux");
+        command.arg("-S").arg(&socket).args(arguments).env_clear().envs(&sandbox.env).current_dir(sandbox.repo());
+        assert!(command.status().expect("tmux").success(), "tmux {arguments:?}");
+    };
+    tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "40", "bash -l"]);
+    tmux(&["split-window", "-h", "bash -l"]);
+    for (pane, name) in [("0.0", "one"), ("0.1", "two")] {
+        let line = format!("cd {}; {BINARY} start --name {name}", sandbox.repo().display());
+        tmux(&["send-keys", "-t", pane, &line, "Enter"]);
+    }
+    let until = Instant::now() + PATIENCE;
+    while sandbox.list().len() < 2 {
+        assert!(Instant::now() < until, "{:#?}", sandbox.list());
+    }
+    assert_eq!(runtimes(&sandbox).len(), 1);
+    // The terminals go away, and the sessions with them.
+    tmux(&["kill-server"]);
+    sandbox.wait_until_empty();
+    assert!(sandbox.list().is_empty());
+}
+
+/// Without a repository it starts all the same, and is not shared by accident.
+#[test]
+fn an_on_demand_session_without_a_repository_is_shared_only_when_that_is_meant() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let plain = sandbox.path("plain");
+    std::fs::create_dir(&plain).unwrap();
+    let plain = plain.to_str().unwrap();
+    sandbox.run(&["start", "-C", plain]).expect_code(8);
+    sandbox.run(&["on-demand", "--detach", "-C", plain]).expect_code(0);
+    assert_eq!(sandbox.list()[0]["repository"], Value::Null);
+    let refused = sandbox.run(&["on"]).expect_code(8);
+    assert!(refused.stderr.contains("has no GitHub repository\nhint: share it all the same"), "{}", refused.stderr);
+    assert!(github.requests().iter().all(|request| !request.path.starts_with("/agents/")), "something was shared");
+    assert!(sandbox.run(&["on", "--no-repo"]).expect_code(0).stdout.starts_with("https://github.com/copilot/tasks/"));
+    sandbox.stop_all();
 }
 
 #[test]
