@@ -45,7 +45,8 @@ pub(crate) async fn session(
 /// By name or id, or where that is none's, by the beginning of either.
 pub(crate) fn named(sessions: &[SessionEntry], wanted: &str) -> Result<SessionEntry, ChooseError> {
     let all = |meant: &dyn Fn(&str) -> bool| -> Vec<SessionEntry> {
-        let is_meant = |entry: &&SessionEntry| meant(&entry.session_id) || entry.name.as_deref().is_some_and(meant);
+        let label = |entry: &SessionEntry| entry.name.as_ref().or(entry.title.as_ref()).is_some_and(|label| meant(label));
+        let is_meant = |entry: &&SessionEntry| meant(&entry.session_id) || label(entry);
         sessions.iter().filter(is_meant).cloned().collect()
     };
     let exact = all(&|text| text == wanted);

@@ -238,14 +238,15 @@ pub(crate) struct RuntimeArgs {
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["copilot", "demo", "isolated", "token_stdin"])]
     pub(crate) server: Option<String>,
 
-    #[command(flatten)]
-    pub(crate) timeout: TimeoutArgs,
+    /// The longest time until the session is ready: 90, 90s, 2m; the default is 60s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
 }
 
-/// How long something may take.
+/// How long switching may take.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct TimeoutArgs {
-    /// The longest time until it is done: 90, 90s, 2m; the default is 60s
+    /// The longest time until it is switched: 90, 90s, 2m; the default is 60s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
 }

@@ -80,6 +80,9 @@ impl UsageError {
 #[error("ended by {0}")]
 pub(crate) struct Interrupted(pub(crate) Signal);
 
+/// The step of those who wait for an agent, for as long as it takes.
+pub(crate) const WAITING: &str = "waiting for the agent";
+
 /// Our own deadline passed.
 #[derive(Debug, thiserror::Error)]
 #[error("not done after {}: {step} took too long", Seconds(*.limit))]
@@ -176,8 +179,8 @@ impl From<&anyhow::Error> for Report {
         if error.is::<NotShared>() {
             return Report::new(Exit::Failed, "remote-is-off", error).hint("switch it on: copilot-remote on");
         }
-        if error.is::<DeadlinePassed>() {
-            return deadline(error);
+        if let Some(passed) = error.downcast_ref::<DeadlinePassed>() {
+            return deadline(passed, error);
         }
         Report::new(Exit::Failed, "failed", error)
     }
@@ -195,8 +198,13 @@ fn choose(cause: &ChooseError, error: &anyhow::Error) -> Report {
     }
 }
 
-fn deadline(error: &anyhow::Error) -> Report {
-    Report::new(Exit::Deadline, "deadline", error)
+fn deadline(passed: &DeadlinePassed, error: &anyhow::Error) -> Report {
+    let report = Report::new(Exit::Deadline, "deadline", error);
+    // An agent takes its time.
+    if passed.step == WAITING {
+        return report.hint("what it is at: copilot-remote logs; more time: a longer --timeout, or none");
+    }
+    report
         .hint("check the network (a proxy? HTTPS_PROXY) and https://www.githubstatus.com, then try again")
         .hint("a slow link: allow more time with --timeout 3m")
 }

@@ -71,6 +71,17 @@ impl Follower {
         Ok(())
     }
 
+    /// Waits until a prompt is part of the session; the caller sets the deadline.
+    pub(crate) async fn accepted(&mut self, id: &str) -> anyhow::Result<()> {
+        loop {
+            let Some(record) = self.next().await? else { return Err(SdkError::SessionEnded.into()) };
+            let told = record.told();
+            if told.kind == "prompt" && told.id == id {
+                return Ok(());
+            }
+        }
+    }
+
     /// What comes next; None: nothing, as the session has ended. Cancel-safe.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Record>> {
         loop {

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::cli::Remote;
 use crate::context::{Context, Deadline};
 use crate::error::{DeadlinePassed, Exit, Report};
+use crate::follow::Follower;
 use crate::line::{Line, Tone};
 use crate::link::{self, QrOptions};
 use crate::output::{self, Ending, Update};
@@ -27,6 +28,9 @@ use runtimes::{Choice, Joined};
 
 /// The session is asked to end before its runtime is, so that Mission Control hears of it in any case.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// An idle agent accepts a prompt at once.
+const ACCEPTED_DEADLINE: Duration = Duration::from_secs(2);
 
 /// What is to be opened.
 #[derive(Debug)]
@@ -116,10 +120,19 @@ impl Host {
         show(context, &self.entry, &self.qr)
     }
 
-    /// Sends the first prompt.
+    /// Sends the first prompt; to a session that has another host by now, waits until it is part of the session: whoever waits for its
+    /// end next is not told that the agent is idle.
     pub(crate) async fn prompt(&self, context: &mut Context<'_>, deadline: Deadline, prompt: Option<&str>) -> anyhow::Result<()> {
-        if let Some(prompt) = prompt {
-            context.step("sending the prompt", deadline, self.session.send(prompt)).await?;
+        let Some(prompt) = prompt else { return Ok(()) };
+        let mut follower = Follower::open(&self.registry, &self.entry.session_id)?;
+        if let Some(follower) = &mut follower {
+            follower.skip()?;
+        }
+        let id = context.step("sending the prompt", deadline, self.session.send(prompt)).await?;
+        if let Some(follower) = follower.as_mut().filter(|_| self.entry.detached) {
+            let accepting = async { Ok::<_, anyhow::Error>(timeout(ACCEPTED_DEADLINE, follower.accepted(&id)).await) };
+            // One that is late is accepted all the same.
+            let _ = context.within("sending the prompt", deadline, accepting).await?;
         }
         Ok(())
     }

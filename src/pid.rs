@@ -43,7 +43,11 @@ impl Identity {
     /// Asks it to end (SIGTERM), if it still runs.
     pub(crate) fn terminate(self) {
         #[cfg(unix)]
-        self.signal(rustix::process::Signal::TERM);
+        {
+            self.signal(rustix::process::Signal::TERM);
+            // One that was stopped (Ctrl-Z) hears it only when it goes on.
+            self.signal(rustix::process::Signal::CONT);
+        }
     }
 
     /// Kills it, if it still runs.

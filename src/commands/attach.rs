@@ -17,6 +17,8 @@ use crate::registry::{Record, Registry, SessionEntry};
 use crate::sdk::{SdkError, Session};
 use crate::terminal::Input;
 
+/// Longer than GitHub may take.
+const SWITCH_DEADLINE: std::time::Duration = std::time::Duration::from_mins(1);
 /// How long closing may take; the host sees the end in any case.
 const CLOSE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(3);
 
@@ -78,7 +80,10 @@ async fn follow(
                     }
                     Action::Switch(remote) => {
                         let (registry, id) = (registry.clone(), entry.session_id.clone());
-                        let switching = async move { remote::switch_from_outside(&registry, &id, remote).await };
+                        let switching = async move {
+                            let switched = timeout(SWITCH_DEADLINE, remote::switch_from_outside(&registry, &id, remote)).await;
+                            switched.unwrap_or_else(|_| Err(SdkError::Deadline { step: "switching remote", limit: SWITCH_DEADLINE }.into()))
+                        };
                         switch.begin(context, &entry, remote, switching);
                     }
                 }

@@ -31,7 +31,10 @@ pub(crate) async fn run(context: &mut Context<'_>, args: List) -> anyhow::Result
             if args.watch {
                 context.terminal.clear_stdout(shown.is_some())?;
             }
-            context.print(&text, &output::list_document(&sessions, &notes))?;
+            let shown_text = if context.json { output::list_document(&sessions, &notes) + "\n" } else { text };
+            if let Some(signal) = context.deliver(&shown_text).await? {
+                return Ok(Exit::Signal(signal));
+            }
             shown = Some(state);
         }
         if !args.watch {

@@ -48,11 +48,10 @@ async fn switch(
 ) -> anyhow::Result<SessionEntry> {
     let deadline = Deadline::new(setting(timeout.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
     let switching = remote::switch_from_outside(registry, &entry.session_id, wanted);
-    let (mut entry, seen) = context.step(&format!("switching remote {}", wanted.word()), deadline, switching).await?;
+    let (entry, seen) = context.step(&format!("switching remote {}", wanted.word()), deadline, switching).await?;
     if !seen {
         let caution = "the session's host has not seen the change yet; copilot-remote status tells when it has";
         context.tell(&Update::Caution(caution.to_owned()))?;
-        entry.remote = wanted;
     }
     Ok(entry)
 }

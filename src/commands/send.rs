@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::choose;
 use crate::cli::{self, Send};
 use crate::context::{Context, Deadline};
-use crate::error::{Exit, InputNeeded, TurnFailed};
+use crate::error::{Exit, InputNeeded, TurnFailed, WAITING};
 use crate::follow::Follower;
 use crate::host::runtimes;
 use crate::line::{Line, Tone};
@@ -21,6 +21,8 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
 /// An idle agent accepts a prompt at once; a busy one when it is done.
 const ACCEPTED_DEADLINE: Duration = Duration::from_secs(2);
+/// How often it is tried again while a session is resumed.
+const RESUME_POLL: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result<Exit> {
     let limit = match args.timeout {
@@ -35,11 +37,18 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
     follower.skip()?;
     let sending = async {
-        let runtime = runtimes::reach(&registry, &entry).await?;
-        Session::of(&runtime, &entry.session_id).send(&prompt).await
+        loop {
+            let entry = registry.session(&entry.session_id)?.ok_or(SdkError::SessionEnded)?;
+            let runtime = runtimes::reach(&registry, &entry).await?;
+            match Session::of(&runtime, &entry.session_id).send(&prompt).await {
+                // It is just being resumed in another runtime, if it lives.
+                Err(SdkError::SessionEnded) => sleep(RESUME_POLL).await,
+                sent => return anyhow::Ok(sent?),
+            }
+        }
     };
     let id = context.step("sending the prompt", deadline, sending).await?;
-    let accepting = timeout(ACCEPTED_DEADLINE, accepted(&mut follower, &id));
+    let accepting = timeout(ACCEPTED_DEADLINE, follower.accepted(&id));
     let accepted_at_once = context.within("sending the prompt", deadline, async { anyhow::Ok(accepting.await.ok()) }).await?;
     let began = accepted_at_once.is_some();
     match accepted_at_once {
@@ -52,7 +61,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
     if !args.wait {
         return Ok(Exit::Done);
     }
-    let answer = context.step("waiting for the agent", deadline, turn(&mut follower, &id, began)).await?;
+    let answer = context.step(WAITING, deadline, turn(&mut follower, &id, began)).await?;
     if context.json {
         context.terminal.data(&output::answer_document(&entry, answer.as_deref()))?;
     } else if let Some(answer) = answer {
@@ -62,30 +71,21 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
     Ok(Exit::Done)
 }
 
-/// Waits until the prompt is part of the session.
-async fn accepted(follower: &mut Follower, id: &str) -> anyhow::Result<()> {
-    loop {
-        let Some(record) = follower.next().await? else { return Err(SdkError::SessionEnded.into()) };
-        let told = record.told();
-        if told.kind == "prompt" && told.id == id {
-            return Ok(());
-        }
-    }
-}
-
 /// Waits until the agent is done with the prompt: what it said last.
 async fn turn(follower: &mut Follower, id: &str, mut began: bool) -> anyhow::Result<Option<String>> {
     let failed = |message: &str| Err(TurnFailed { message: message.to_owned() }.into());
     let mut said = None;
     let mut trouble = None;
     let mut asked = String::new();
+    let mut busy = false;
     loop {
         if let Activity::Input(_) = follower.activity {
             return Err(InputNeeded { what: asked }.into());
         }
-        if !began && follower.activity == Activity::Idle {
+        busy |= follower.activity != Activity::Idle;
+        if !began && busy && follower.activity == Activity::Idle {
             // It was queued behind a turn that is over: now it is its turn, or it was thrown away with that one (measured for an abort).
-            match timeout(ACCEPTED_DEADLINE, accepted(follower, id)).await {
+            match timeout(ACCEPTED_DEADLINE, follower.accepted(id)).await {
                 Ok(accepted) => accepted?,
                 Err(_) => return failed("the prompt was dropped with the turn before it"),
             }

@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// `on_demand`: it starts anywhere, as it is not shared yet.
 pub(crate) async fn run(context: &mut Context<'_>, remote: Remote, args: SessionArgs, on_demand: bool) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
-    let deadline = Deadline::new(setting(args.runtime.timeout.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
+    let deadline = Deadline::new(setting(args.runtime.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
     let (prompt, token) = read_inputs(context, deadline, args.prompt, args.token_stdin).await?;
     let demo = args.runtime.demo;
     let repository = if args.no_repo || demo {
@@ -79,7 +79,10 @@ fn loopback(text: &str) -> Result<SocketAddr, UsageError> {
         return wrong("expected HOST:PORT", "for example: --server 127.0.0.1:3000".to_owned());
     };
     let found = (host.trim_matches(['[', ']']), port).to_socket_addrs();
-    match found.ok().and_then(|mut addresses| addresses.next()) {
+    let mut found: Vec<SocketAddr> = found.into_iter().flatten().collect();
+    // The CLI listens on 127.0.0.1, and localhost is often ::1 first.
+    found.sort_by_key(|address| (!address.ip().is_loopback(), !address.is_ipv4()));
+    match found.into_iter().next() {
         Some(address) if address.ip().is_loopback() => Ok(address),
         Some(_) => wrong(
             "only a runtime on this machine can be used",

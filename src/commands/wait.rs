@@ -7,14 +7,21 @@ use tokio::time::{Instant, sleep_until};
 use crate::choose;
 use crate::cli::{Awaited, Wait};
 use crate::context::Context;
-use crate::error::{DeadlinePassed, Exit, InputNeeded, Interrupted};
+use crate::error::{DeadlinePassed, Exit, InputNeeded, Interrupted, WAITING};
 use crate::follow::Follower;
 use crate::registry::{Activity, Registry};
 use crate::sdk::SdkError;
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Wait) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let wanted = args.target.session.as_deref();
+    let entry = match choose::session(context, &registry, wanted).await {
+        // It has ended already.
+        Err(_) if args.what == Awaited::Ended && wanted.is_some_and(|id| !id.is_empty() && !registry.journals(id).is_empty()) => {
+            return Ok(Exit::Done);
+        }
+        entry => entry?,
+    };
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
     // What counts is how it is since the last prompt that was accepted.
     follower.skip()?;
@@ -34,7 +41,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Wait) -> anyhow::Result
             },
             signal = context.shutdown.next() => return Err(Interrupted(signal).into()),
             limit = passed(until) => {
-                return Err(DeadlinePassed { step: "waiting for the session".to_owned(), limit }.into());
+                return Err(DeadlinePassed { step: WAITING.to_owned(), limit }.into());
             }
         }
     }

@@ -19,6 +19,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use futures_util::FutureExt as _;
 use process_wrap::tokio::{ChildWrapper, CommandWrap};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -74,12 +75,18 @@ struct Next {
 impl Host {
     /// Gives the session to a process in the background. Where that fails, it is ours still.
     pub(crate) async fn hand_over(&mut self, context: &mut Context<'_>, deadline: Deadline) -> anyhow::Result<()> {
+        // Of an attempt before this one, its arrival may be among them.
+        let mut view = View::new(&self.entry);
+        while let Some(Some(event)) = self.next_event().now_or_never() {
+            self.on_event(context, &mut view, &event)?;
+        }
         let mut next = Next::start(&self.registry, &self.entry.session_id)?;
         let handed = self.hand_over_to(context, &mut next, deadline).await;
         if handed.is_err() {
             // Waited for: as long as it lives it uses the runtime.
             next.kill().await;
-            self.hold.take_back(&self.entry).await?;
+            let taken = self.hold.take_back(&self.entry).await;
+            context.told_once(taken, "other terminals do not see what changes");
         }
         handed
     }

@@ -99,11 +99,19 @@ impl Host {
         let session = self.session.clone();
         let sharing = async {
             let turn = wanted.turn().await?;
-            let (remote, url) = match wanted.get() {
-                Remote::Off => (Remote::Off, None),
-                _ => remote::settle(&session, &wanted, Remote::Off).await?,
-            };
-            anyhow::Ok((turn, remote, url))
+            let word = wanted.get();
+            if word == Remote::Off {
+                return anyhow::Ok((turn, Remote::Off, None));
+            }
+            match remote::settle(&session, &wanted, Remote::Off).await {
+                Ok((remote, url)) => Ok((turn, remote, url)),
+                // The next recovery settles it.
+                Err(error @ SdkError::Connection(_)) => Err(error.into()),
+                Err(error) => {
+                    remote::refused(&wanted, word, Remote::Off)?;
+                    Err(error.into())
+                }
+            }
         };
         let (turn, remote, url) = context.step("waiting for Mission Control", deadline, sharing).await?;
         if let Some(url) = url {

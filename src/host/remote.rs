@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{remote_mode, runtimes};
 use crate::cli::Remote;
+use crate::link;
 use crate::paths::StateError;
 use crate::registry::{Registry, SessionEntry, Switching, Wanted};
 use crate::repo::RepoError;
@@ -15,6 +16,8 @@ use crate::sdk::{SdkError, Session, Warning};
 const DEADLINE: Duration = Duration::from_secs(45);
 /// How often it is looked whether something else is wanted by now, while GitHub is slow.
 const CHANGE_POLL: Duration = Duration::from_millis(50);
+/// How long off waits for a switch that is under way.
+const OFF_DEADLINE: Duration = Duration::from_secs(2);
 /// How long the host gets to see a change that was made …
 const SHOWN_DEADLINE: Duration = Duration::from_secs(2);
 /// … and how often it is looked whether it did: it takes a millisecond.
@@ -48,8 +51,8 @@ pub(super) async fn switch(registry: &Registry, session: &Session, remote: Remot
 }
 
 /// After a switch that failed the word is again what remote is. Somebody's off stays, and so does what another one wants by now.
-fn refused(wanted: &Wanted, remote: Remote, before: Remote) -> Result<(), StateError> {
-    if remote == Remote::Off || wanted.get() != remote {
+pub(super) fn refused(wanted: &Wanted, remote: Remote, before: Remote) -> Result<(), StateError> {
+    if remote == Remote::Off || remote == before || wanted.get() != remote {
         return Ok(());
     }
     // It was switched off on the way.
@@ -83,7 +86,11 @@ pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: R
     let wanted = registry.wanted(id);
     let mut word = TakenBack { wanted: wanted.clone(), remote, before: wanted.get(), done: false };
     wanted.set(remote)?;
-    let turn = wanted.turn().await?;
+    // Whoever has the turn may have been stopped (Ctrl-Z): off does not wait for that one, and can do no harm without.
+    let turn = match remote {
+        Remote::Off => timeout(OFF_DEADLINE, wanted.turn()).await.ok().transpose()?,
+        Remote::On | Remote::Export => Some(wanted.turn().await?),
+    };
     // Read now: the runtime may be another one than before.
     let entry = registry.session(id)?.ok_or(SdkError::SessionEnded)?;
     let settled = async {
@@ -91,14 +98,20 @@ pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: R
         settle(&Session::of(&runtime, id), &wanted, entry.remote).await
     };
     match settled.await {
-        Ok((remote, _)) => {
+        Ok((remote, url)) => {
             word.done = true;
             let seen = timeout(SHOWN_DEADLINE, shown(registry, id, remote)).await;
             drop(turn);
-            match seen {
-                Ok(entry) => Ok((entry?, true)),
-                Err(_) => Ok((registry.session(id)?.ok_or(SdkError::SessionEnded)?, false)),
+            if let Ok(entry) = seen {
+                return Ok((entry?, true));
             }
+            let mut entry = registry.session(id)?.ok_or(SdkError::SessionEnded)?;
+            entry.remote = remote;
+            if let Some(url) = url {
+                link::check(&url, &entry.login.host)?;
+                entry.url = Some(url);
+            }
+            Ok((entry, false))
         }
         // The runtime died. The host resumes the session in another one, as it is wanted then.
         Err(SdkError::Connection(_) | SdkError::SessionEnded) => {

@@ -47,6 +47,13 @@ impl View {
             leaving: false,
         }
     }
+
+    /// The terminal went away: nobody presses keys or reads any more, and the session leaves as soon as it can.
+    fn lose_terminal(&mut self, context: &mut Context<'_>) {
+        context.terminal.close_keyboard();
+        context.json = false;
+        self.leaving = true;
+    }
 }
 
 impl Host {
@@ -76,6 +83,8 @@ impl Host {
                             // A terminal that goes away may say so twice.
                             Some(Interrupted(Signal::Hangup)) => continue,
                             Some(Interrupted(signal)) => return Ok(Ending::Signal(*signal)),
+                            // Asked meanwhile: once it is answered.
+                            None if self.progress.holds_on_to_us() => continue,
                             None => view.leaving = false,
                         }
                         context.tell(&Update::Caution(format!("the session stays here: {error:#}")))?;
@@ -94,8 +103,15 @@ impl Host {
                     None => {
                         // What was being switched is settled by the recovery.
                         view.switch = Switch::idle();
-                        if let Err(error) = self.recover(context).await {
-                            return error.downcast().map(|Interrupted(signal)| Ending::Signal(signal));
+                        while let Err(error) = self.recover(context).await {
+                            match error.downcast()? {
+                                Interrupted(Signal::Hangup) if detach_on_hangup || view.leaving => {
+                                    // It is no fault of the runtime's.
+                                    self.recoveries.pop();
+                                    view.lose_terminal(context);
+                                }
+                                Interrupted(signal) => return Ok(Ending::Signal(signal)),
+                            }
                         }
                         self.draw(context, &mut view);
                         ended.set(self::ended(self.session.clone()));
@@ -109,11 +125,10 @@ impl Host {
                     return Ok(Ending::Elsewhere);
                 }
                 signal = context.shutdown.next() => {
-                    if signal != Signal::Hangup || !detach_on_hangup {
+                    if signal != Signal::Hangup || !(detach_on_hangup || view.leaving) {
                         return Ok(Ending::Signal(signal));
                     }
-                    context.terminal.close_keyboard();
-                    view.leaving = true;
+                    view.lose_terminal(context);
                 }
                 input = context.terminal.input() => if let Input::Key(key) = input {
                     match view.keys.press(context, &self.entry, &self.qr, key) {
@@ -126,8 +141,7 @@ impl Host {
                             }
                         }
                         Action::Switch(remote) => {
-                            let (registry, session) = (self.registry.clone(), self.session.clone());
-                            let switch = async move { remote::switch(&registry, &session, remote).await };
+                            let switch = self.switching(remote);
                             view.switch.begin(context, &self.entry, remote, switch);
                         }
                         Action::None => {}
@@ -163,12 +177,27 @@ impl Host {
             _ => {}
         }
         self.publish(context);
+        if matches!(event, Event::Link { .. } | Event::Steerable(true)) {
+            self.mind_the_word(view);
+        }
         let after = (self.entry.remote, self.entry.url.clone());
         // While remote is off or being switched, a link is told when that is on.
         if before != after && view.switch.is_idle() && (after.0 != Remote::Off || before.0 != Remote::Off) {
             self.tell_remote(context, view)?;
         }
         Ok(context.tell(&Update::Event(event))?)
+    }
+
+    /// What somebody began to switch on, and then did not want any more, comes on all the same where GitHub was slow: it is switched off.
+    fn mind_the_word(&self, view: &mut View) {
+        if view.switch.is_idle() && self.registry.wanted(&self.entry.session_id).get() == Remote::Off {
+            view.switch.start(self.switching(Remote::Off));
+        }
+    }
+
+    fn switching(&self, remote: Remote) -> impl Future<Output = anyhow::Result<Switched>> + Send + 'static {
+        let (registry, session) = (self.registry.clone(), self.session.clone());
+        async move { remote::switch(&registry, &session, remote).await }
     }
 
     /// Tells how remote is now, with the link and its code where it is shared.
@@ -198,6 +227,7 @@ impl Host {
             Err(error) if matches!(error.downcast_ref(), Some(SdkError::Connection(_))) => return Ok(()),
             Err(error) => return Ok(say_refusal(context, self.entry.remote, &error)?),
         };
+        let before = (self.entry.remote, self.entry.url.clone());
         self.entry.remote = switched.remote;
         if let Some(url) = switched.url {
             match link::check(&url, &self.entry.login.host) {
@@ -207,7 +237,7 @@ impl Host {
         }
         self.publish(context);
         drop(switched.turn);
-        self.tell_remote(context, view)
+        if before == (self.entry.remote, self.entry.url.clone()) { Ok(()) } else { self.tell_remote(context, view) }
     }
 }
 
@@ -311,6 +341,10 @@ impl<T: Send + 'static> Switch<T> {
             return;
         }
         say(context, &format!("switching remote {}…", remote.word()));
+        self.start(switch);
+    }
+
+    fn start(&mut self, switch: impl Future<Output = anyhow::Result<T>> + Send + 'static) {
         *self = Self(Some(tokio::spawn(switch)));
     }
 

@@ -312,7 +312,7 @@ fn whoever_waits_is_told_of_the_end() {
     let follow = sandbox.spawn(&["events", "--follow"]);
     follow.stdout_line("\"prompt\"");
     let late = sandbox.run(&["wait", "--timeout", "1s"]).expect_code(6);
-    assert!(late.stderr.contains("not done after 1 s: waiting for the session took too long"), "{}", late.stderr);
+    assert!(late.stderr.contains("not done after 1 s: waiting for the agent took too long"), "{}", late.stderr);
     sandbox.stop_all();
     idle.finish().expect_code(3);
     ended.finish().expect_code(0);
@@ -428,6 +428,22 @@ fn an_open_question_is_not_lost_by_detaching() {
     assert_eq!(pty.finish(), 0);
     sandbox.run(&["wait"]).expect_code(0);
     assert!(sandbox.run(&["logs"]).stdout.contains("answered: red"));
+    sandbox.stop_all();
+}
+
+/// Told that it detaches once the question is answered, the user closes the terminal: it does.
+#[test]
+fn a_terminal_that_goes_away_while_a_question_is_open_changes_nothing() {
+    let question = json!({"question": {"question": "Which colour?", "choices": ["red"], "answer": "red", "answeredAfter": 2.0}});
+    let sandbox = answering(&json!([question, {"message": "red it is"}, "idle"]));
+    let mut pty = Pty::start(&sandbox, 90, 50, "start --demo --prompt go");
+    pty.shows("question: Which colour?");
+    pty.send("d");
+    pty.shows("a question is open and would be lost");
+    kill(host(&sandbox), "HUP");
+    assert_eq!(pty.finish(), 0);
+    wait_for_list(&sandbox, |sessions| sessions[0]["detached"] == true);
+    sandbox.run(&["wait"]).expect_code(0);
     sandbox.stop_all();
 }
 
@@ -601,14 +617,31 @@ fn stop_says_how_much_force_it_took() {
     assert!(closed.stderr.contains("stopped one: the session was closed"), "{}", closed.stderr);
     sandbox.wait_until_empty();
 
-    // A host that does not react.
+    // A host that was stopped (Ctrl-Z) does not see that its session is closed.
     detach(&sandbox, &["--name", "two"]);
     kill(host(&sandbox), "STOP");
-    let killed = sandbox.run(&["stop", "two", "--json"]).expect_code(0);
-    assert_eq!(killed.json()[0]["sessions"][0]["how"], "killed", "{}", killed.stderr);
+    let terminated = sandbox.run(&["stop", "two", "--json"]).expect_code(0);
+    assert_eq!(terminated.json()[0]["sessions"][0]["how"], "terminated", "{}", terminated.stderr);
     sandbox.wait_until_empty();
     assert!(sandbox.list().is_empty());
     assert_eq!(sandbox.run(&["stop", "--all"]).expect_code(0).stderr.lines().last().unwrap(), "there is no live session");
+}
+
+/// The runtime does not close the session, and the host was started to ignore SIGTERM.
+#[test]
+fn a_host_that_ignores_everything_is_killed() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"faults": {"sessions.close": [{"hang": true}]}}));
+    let script = format!("trap '' TERM; exec {BINARY} start --demo --name one");
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &script]).env_clear().envs(&sandbox.env).current_dir(sandbox.repo());
+    let running = Running::spawn(command, None);
+    running.stderr_line("Ctrl-C ends");
+    let stopped = sandbox.run(&["stop", "one"]).expect_code(0);
+    assert!(stopped.stderr.contains("stopped one: its host had to be killed"), "{}", stopped.stderr);
+    running.finish().expect_code(137);
+    sandbox.wait_until_empty();
+    assert!(sandbox.list().is_empty());
 }
 
 #[test]

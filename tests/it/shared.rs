@@ -228,6 +228,48 @@ fn a_users_off_wins_over_every_relaunch() {
     }
 }
 
+/// Somebody begins to share it and gives up, while GitHub is slow: what comes on late is switched off.
+#[test]
+fn an_on_that_was_given_up_leaves_nothing_shared() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let id = sandbox.run(&["on-demand", "--detach"]).expect_code(0).stdout;
+    let session = format!("mc-{}", id.trim());
+    for more in [&[][..], &["--export"]] {
+        let begun = Instant::now();
+        github.fault("*", "/agents/sessions*", Fault::Delay(Duration::from_secs(2)), Some(1));
+        let on = sandbox.spawn(&[&["on"], more].concat());
+        let asked =
+            |request: &crate::support::github::Request| request.at > begun && request.path.starts_with("/agents/sessions");
+        github.wait_for_request("the session", asked, PATIENCE);
+        on.signal("INT");
+        on.finish().expect_code(130);
+        assert_silent(&github, &session, Instant::now() + Duration::from_secs(2));
+        assert_eq!(sandbox.list()[0]["remote"], "off");
+    }
+    sandbox.stop_all();
+}
+
+/// Off is said while GitHub does not answer to on: it ends off.
+#[test]
+fn off_wins_over_an_on_that_hangs() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let id = sandbox.run(&["on-demand", "--detach"]).expect_code(0).stdout;
+    let session = format!("mc-{}", id.trim());
+    github.fault("POST", "/agents/sessions", Fault::Delay(Duration::from_secs(4)), Some(1));
+    let on = sandbox.spawn(&["on"]);
+    github.wait_for_request("the session", |request| request.path == "/agents/sessions", PATIENCE);
+    sandbox.run(&["off"]).expect_code(0);
+    let said = on.finish().expect_code(0);
+    assert!(said.stdout.is_empty() && said.stderr.contains("remote off"), "{said:?}");
+    assert_silent(&github, &session, Instant::now());
+    assert_eq!(sandbox.list()[0]["remote"], "off");
+    sandbox.stop_all();
+}
+
 /// The host is the session's life, also while somebody else looks at it.
 #[test]
 fn an_interrupted_start_ends_the_session_for_whoever_is_attached() {
