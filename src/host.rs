@@ -61,6 +61,8 @@ pub(crate) struct Host {
     kept: Kept,
     /// When the connection to the runtime was mended.
     recoveries: Vec<Instant>,
+    /// When sharing is tried again that failed after a recovery.
+    share_at: Option<tokio::time::Instant>,
     options: SessionOptions,
     choice: Choice,
     qr: QrOptions,
@@ -104,6 +106,7 @@ impl Host {
                 progress: Progress::default(),
                 kept: Kept::default(),
                 recoveries: Vec::new(),
+                share_at: None,
                 options: plan.options,
                 qr: plan.qr,
                 joined,

@@ -29,6 +29,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::runtimes::{Choice, Joined};
 use super::view::View;
 use super::{Host, Kept, Progress};
+use crate::cli::Remote;
 use crate::context::{Context, Deadline};
 use crate::env;
 use crate::line::{Line, Tone};
@@ -158,6 +159,9 @@ impl Host {
             hold.let_go();
             return Err(error);
         }
+        // What the host before could not share again is ours to try.
+        let unshared = entry.remote == Remote::Off && registry.wanted(&id).get() != Remote::Off;
+        let share_at = unshared.then(Instant::now);
         Ok(Some(Self {
             registry,
             joined,
@@ -169,6 +173,7 @@ impl Host {
             progress,
             kept,
             recoveries: Vec::new(),
+            share_at,
             options: order.options,
             choice: order.choice,
             qr: QrOptions::none(),

@@ -12,6 +12,8 @@ use crate::sdk::{SdkError, Session};
 
 /// A relaunch and a resume take a second (measured).
 const DEADLINE: Duration = Duration::from_mins(1);
+/// Until sharing is tried again.
+const AGAIN: Duration = Duration::from_secs(15);
 /// A connection that breaks again and again is not mended for ever, also where the runtime itself lives on.
 const RECOVERIES: usize = 3;
 /// Over this time they are counted.
@@ -48,6 +50,7 @@ impl Host {
                 return Err(error);
             }
             super::view::say_refusal(context, Remote::Off, &error)?;
+            self.share_later(context, &error);
         }
         self.publish(context);
         context.tell(&Update::Remote { remote: self.entry.remote, url: self.entry.link() })?;
@@ -59,6 +62,17 @@ impl Host {
         // For those who look at it in Mission Control; what they are not told they see.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.session.log(message)).await;
         Ok(())
+    }
+
+    /// What was not shared again: where GitHub is out of reach it is tried again, until it works or somebody says off.
+    pub(super) fn share_later(&mut self, context: &mut Context<'_>, error: &anyhow::Error) {
+        let wanted = self.registry.wanted(&self.entry.session_id);
+        if remote::is_passing(error) {
+            self.share_at = Some(tokio::time::Instant::now() + AGAIN);
+        } else if wanted.get() != Remote::Off {
+            let written = wanted.set(Remote::Off);
+            context.told_once(written, "remote may come on again");
+        }
     }
 
     async fn resume(&mut self, context: &mut Context<'_>, deadline: Deadline) -> anyhow::Result<()> {
@@ -99,19 +113,11 @@ impl Host {
         let session = self.session.clone();
         let sharing = async {
             let turn = wanted.turn().await?;
-            let word = wanted.get();
-            if word == Remote::Off {
-                return anyhow::Ok((turn, Remote::Off, None));
-            }
-            match remote::settle(&session, &wanted, Remote::Off).await {
-                Ok((remote, url)) => Ok((turn, remote, url)),
-                // The next recovery settles it.
-                Err(error @ SdkError::Connection(_)) => Err(error.into()),
-                Err(error) => {
-                    remote::refused(&wanted, word, Remote::Off)?;
-                    Err(error.into())
-                }
-            }
+            let (remote, url) = match wanted.get() {
+                Remote::Off => (Remote::Off, None),
+                _ => remote::settle(&session, &wanted, Remote::Off).await?,
+            };
+            anyhow::Ok((turn, remote, url))
         };
         let (turn, remote, url) = context.step("waiting for Mission Control", deadline, sharing).await?;
         if let Some(url) = url {

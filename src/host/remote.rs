@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{remote_mode, runtimes};
 use crate::cli::Remote;
+use crate::error::DeadlinePassed;
 use crate::link;
 use crate::paths::StateError;
 use crate::registry::{Registry, SessionEntry, Switching, Wanted};
@@ -48,6 +49,26 @@ pub(super) async fn switch(registry: &Registry, session: &Session, remote: Remot
             Err(error.into())
         }
     }
+}
+
+/// Makes remote what is wanted, where that failed before; a refusal leaves the word, so that it can be tried again.
+pub(super) async fn try_again(registry: &Registry, session: &Session) -> anyhow::Result<Switched> {
+    let wanted = registry.wanted(session.id());
+    let turn = wanted.turn().await?;
+    if wanted.get() == Remote::Off {
+        return Ok(Switched { remote: Remote::Off, url: None, turn });
+    }
+    let (remote, url) = settle(session, &wanted, Remote::Off).await?;
+    Ok(Switched { remote, url, turn })
+}
+
+/// Whether GitHub may only be out of reach for a while.
+pub(super) fn is_passing(error: &anyhow::Error) -> bool {
+    let passing = matches!(
+        error.downcast_ref(),
+        Some(SdkError::ServiceUnavailable { .. } | SdkError::UnexpectedAnswer { .. } | SdkError::Deadline { .. })
+    );
+    passing || error.is::<DeadlinePassed>()
 }
 
 /// After a switch that failed the word is again what remote is. Somebody's off stays, and so does what another one wants by now.

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::remote::{self, Switched};
 use super::{Host, handover};
@@ -35,6 +35,8 @@ pub(super) struct View {
     drawn: Option<String>,
     /// The session is to go on without this process, as soon as nothing is lost by that.
     leaving: bool,
+    /// What is being switched failed before, which was told then.
+    trying_again: bool,
 }
 
 impl View {
@@ -45,6 +47,7 @@ impl View {
             switch: Switch::idle(),
             drawn: entry.link().map(ToOwned::to_owned),
             leaving: false,
+            trying_again: false,
         }
     }
 
@@ -96,6 +99,7 @@ impl Host {
                 let status = output::status_line(self.entry.remote, self.progress.activity(), leave, context.terminal.size().0);
                 context.terminal.status(Some(status));
             }
+            let (share_at, may_share) = (self.share_at, view.switch.is_idle());
             tokio::select! {
                 event = self.next_event() => match event {
                     Some(Event::Ended) => return Ok(Ending::Elsewhere),
@@ -148,6 +152,14 @@ impl Host {
                     }
                 },
                 switched = view.switch.done() => self.on_switched(context, &mut view, switched)?,
+                () = at(share_at), if may_share => {
+                    self.share_at = None;
+                    if self.entry.remote == Remote::Off {
+                        let (registry, session) = (self.registry.clone(), self.session.clone());
+                        view.trying_again = true;
+                        view.switch.start(async move { remote::try_again(&registry, &session).await });
+                    }
+                }
             }
         }
     }
@@ -221,11 +233,21 @@ impl Host {
         view: &mut View,
         switched: anyhow::Result<Switched>,
     ) -> anyhow::Result<()> {
+        let again = std::mem::take(&mut view.trying_again);
         let switched = match switched {
             Ok(switched) => switched,
+            Err(error) if again && remote::is_passing(&error) => {
+                self.share_later(context, &error);
+                return Ok(());
+            }
             // The connection broke: that is told, and mended, when its end shows.
             Err(error) if matches!(error.downcast_ref(), Some(SdkError::Connection(_))) => return Ok(()),
-            Err(error) => return Ok(say_refusal(context, self.entry.remote, &error)?),
+            Err(error) => {
+                if again {
+                    self.share_later(context, &error);
+                }
+                return Ok(say_refusal(context, self.entry.remote, &error)?);
+            }
         };
         let before = (self.entry.remote, self.entry.url.clone());
         self.entry.remote = switched.remote;
@@ -238,6 +260,14 @@ impl Host {
         self.publish(context);
         drop(switched.turn);
         if before == (self.entry.remote, self.entry.url.clone()) { Ok(()) } else { self.tell_remote(context, view) }
+    }
+}
+
+/// Waits until then; for ever without a time.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -62,8 +62,8 @@ enum Enabled {
 pub(crate) struct Session {
     client: Client,
     id: String,
-    /// Empty: this client is not attached, and gets no events.
-    attached: Arc<OnceLock<github_copilot_sdk::session::Session>>,
+    /// None: this client is not attached, and gets no events.
+    attached: Option<Arc<github_copilot_sdk::session::Session>>,
 }
 
 /// What happens in a session, from its creation on.
@@ -96,7 +96,7 @@ impl Session {
         let inner = prepared.start().await.map_err(explain)?;
         tracing::debug!(session = %inner.id(), "created the session");
         let id = inner.id().to_string();
-        let session = Self { client: runtime.client.clone(), id, attached: Arc::new(OnceLock::from(inner)) };
+        let session = Self { client: runtime.client.clone(), id, attached: Some(Arc::new(inner)) };
         Ok((session, Events { subscription }))
     }
 
@@ -121,33 +121,16 @@ impl Session {
         let explain = |error| SdkError::from_call("session.resume", &error).explain_create().explain_ended();
         let prepared = runtime.client.prepare_resume_session(config).map_err(explain)?;
         let mut subscription = prepared.subscribe();
-        let attached = Arc::new(OnceLock::new());
-        let session = Self { client: runtime.client.clone(), id: id.to_owned(), attached: attached.clone() };
-        // The SDK then asks for something that the runtime answers when the turn is over (measured with a permission pending), which may be
-        // in days. The event says when this client is attached.
-        let mut starting = tokio::spawn(async move { prepared.start().await.map(|session| drop(attached.set(session))) });
-        tokio::select! {
-            biased;
-            arrived = resumed(&mut subscription) => if let Err(closed) = arrived {
-                // The answer tells why.
-                return Err(match starting.await {
-                    Ok(Err(error)) => explain(error),
-                    _ => closed,
-                });
-            },
-            started = &mut starting => match started {
-                Ok(Err(error)) => return Err(explain(error)),
-                // The event is on its way.
-                _ => resumed(&mut subscription).await?,
-            },
-        }
+        let inner = prepared.start().await.map_err(explain)?;
+        // What comes before it happened while this client was not attached yet.
+        resumed(&mut subscription).await?;
         tracing::debug!(session = id, "attached to the session");
-        Ok((session, Events { subscription }))
+        Ok((Self { client: runtime.client.clone(), id: id.to_owned(), attached: Some(Arc::new(inner)) }, Events { subscription }))
     }
 
     /// A handle of a session that this client is not attached to: enough to ask and tell it something, and no reason for it to live.
     pub(crate) fn of(runtime: &Runtime, id: &str) -> Self {
-        Self { client: runtime.client.clone(), id: id.to_owned(), attached: Arc::default() }
+        Self { client: runtime.client.clone(), id: id.to_owned(), attached: None }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -178,7 +161,7 @@ impl Session {
     }
 
     async fn try_enable(&self, mode: RemoteMode) -> Result<Enabled, SdkError> {
-        let mut events = self.attached.get().map(github_copilot_sdk::session::Session::subscribe);
+        let mut events = self.attached.as_ref().map(|session| session.subscribe());
         let mode = match mode {
             RemoteMode::On => "on",
             RemoteMode::Export => "export",

@@ -336,6 +336,30 @@ fn a_runtime_that_is_killed_is_relaunched_once_for_all() {
     sandbox.wait_until_empty();
 }
 
+/// GitHub is out of reach while the runtime is relaunched: the session goes on, and is shared again when GitHub is back.
+#[test]
+fn a_session_is_shared_again_when_github_is_back() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    github.model([Reply::text("first")]);
+    let url = sandbox.run(&["start", "--detach"]).expect_code(0).stdout;
+    sandbox.run(&["send", "-p", "hello", "--wait"]).expect_code(0);
+    let session = control_id(&sandbox, &url);
+    github.fault("*", "/agents/*", Fault::Status(503, json!({})), None);
+    kill(runtimes(&sandbox)[0], "KILL");
+    let until = Instant::now() + PATIENCE;
+    while !sandbox.run(&["logs"]).stdout.contains("remote is off still: GitHub could not be reached") {
+        assert!(Instant::now() < until, "{}", sandbox.run(&["logs"]).stdout);
+    }
+    assert_eq!(sandbox.list()[0]["remote"], "off");
+    github.heal();
+    let healed = Instant::now();
+    wait_for_poll(&github, &session, healed);
+    assert_eq!(sandbox.run(&["url"]).expect_code(0).stdout, url);
+    sandbox.stop_all();
+}
+
 /// A host that is killed takes its session along, and Mission Control hears of it; its runtime is used by the next one.
 #[test]
 fn the_runtime_of_a_killed_host_is_reused() {
