@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::env;
 use crate::line::{Line, Tone};
+use crate::output;
 use crate::registry::{Found, Registry, SessionEntry};
 use crate::repo::{self, Slug};
 
@@ -36,10 +37,15 @@ pub(crate) async fn session(
             only(if here.is_empty() { sessions } else { here }, || ChooseError::NoneLive)
         }
     };
+    say_notes(context, &notes);
+    Ok(chosen?)
+}
+
+/// Says what was strange about the rest.
+pub(crate) fn say_notes(context: &mut Context<'_>, notes: &[String]) {
     for note in notes {
         context.terminal.say(&Line::new(Tone::Dim, format!("note: {note}")));
     }
-    Ok(chosen?)
 }
 
 /// By name or id, or where that is none's, by the beginning of either.
@@ -58,7 +64,9 @@ fn only(mut found: Vec<SessionEntry>, none: impl Fn() -> ChooseError) -> Result<
     if found.len() > 1 {
         let candidate = |entry: &SessionEntry| {
             let name = entry.name.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
-            format!("{} ({name}{})", entry.session_id, entry.repository.as_deref().unwrap_or("no repository"))
+            let text = format!("{} ({name}{})", entry.session_id, entry.repository.as_deref().unwrap_or("no repository"));
+            // A name of several lines is still one candidate.
+            output::sanitised(&text)
         };
         return Err(ChooseError::Ambiguous { candidates: found.iter().map(candidate).collect() });
     }

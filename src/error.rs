@@ -247,6 +247,8 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
         SdkError::Deadline { .. } => Report::new(Exit::Deadline, "deadline", error).hint(LATER),
         SdkError::RuntimeEnded { .. } => Report::new(Exit::Failed, "runtime-ended", error)
             .hint("was it killed, or out of memory? its log may tell; then start again"),
+        SdkError::External { .. } => Report::new(Exit::Failed, "external-runtime", error)
+            .hint("does it run? copilot --server --port PORT; its token, if it has one, goes into COPILOT_CONNECTION_TOKEN"),
         SdkError::SessionEnded => {
             Report::new(Exit::NoSession, "session-ended", error).hint("what happened in it: copilot-remote logs ID")
         }

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::choose::{self, ChooseError};
 use crate::context::Context;
+use crate::error::Exit;
 use crate::registry::{Activity, Reader, Record, Registry};
 use crate::sdk::SdkError;
 
@@ -29,6 +30,36 @@ pub(crate) async fn choose(context: &mut Context<'_>, registry: &Registry, wante
         (Err(error), _) => return Err(error),
     };
     Ok(Follower::open(registry, &id)?.ok_or(SdkError::SessionEnded)?)
+}
+
+/// Prints what is there, or also what comes until the session ends; as slowly as it is read.
+pub(crate) async fn print(
+    context: &mut Context<'_>,
+    mut follower: Follower,
+    go_on: bool,
+    text: impl Fn(&Record) -> Option<String>,
+) -> anyhow::Result<Exit> {
+    loop {
+        let record = if go_on {
+            tokio::select! {
+                record = follower.next() => record?,
+                signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
+            }
+        } else {
+            follower.there()?
+        };
+        let Some(record) = record else { return Ok(Exit::Done) };
+        if let Some(text) = text(&record)
+            && let Some(signal) = context.deliver(&text).await?
+        {
+            return Ok(Exit::Signal(signal));
+        }
+    }
+}
+
+/// One line of JSON, where there is something for programs.
+pub(crate) fn event_line(record: &Record) -> Option<String> {
+    record.event.as_ref().map(|event| format!("{event}\n"))
 }
 
 /// The journal of a session as it grows.

@@ -369,6 +369,9 @@ impl Opening<'_> {
 /// The contract: one line on stdout, the link or (not shared) the session's id; with `--json` the `ready` object. The rest is talk, in
 /// an order in which the code comes last: what is printed below it would push it off a small terminal.
 pub(crate) fn show(context: &mut Context<'_>, entry: &SessionEntry, qr: &QrOptions) -> anyhow::Result<()> {
+    if let Some(url) = entry.link() {
+        link::check(url, &entry.login.host)?;
+    }
     context.say_update(&Update::Ready(entry))?;
     if !context.json {
         context.terminal.data(entry.link().unwrap_or(&entry.session_id))?;

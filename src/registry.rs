@@ -10,9 +10,11 @@
 //! key                  what the circumstances are hashed with
 //! logs/session-ID.jsonl   what happened in a session
 //! logs/runtime-*/      what a runtime printed and logged
+//! logs/session-ID.host.log  what the host of a session in the background says besides
 //! ```
 //!
-//! Liveness is a held lock, not a file or a pid. Locks are files of their own that are never renamed; entries are written to a temporary
+//! Liveness is a held lock, not a file or a pid. Locks are on files that are never renamed, apart from entries (that of `ID.wanted` on the
+//! word itself, which is replaced in place); entries are written to a temporary
 //! file and renamed. What is not understood is left alone.
 
 mod circumstances;

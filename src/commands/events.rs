@@ -12,20 +12,5 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Events) -> anyhow::Resu
     if args.from == From::Now {
         follower.skip()?;
     }
-    loop {
-        let record = if args.follow {
-            tokio::select! {
-                record = follower.next() => record?,
-                signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
-            }
-        } else {
-            follower.there()?
-        };
-        let Some(record) = record else { return Ok(Exit::Done) };
-        if let Some(event) = &record.event
-            && let Some(signal) = context.deliver(&format!("{event}\n")).await?
-        {
-            return Ok(Exit::Signal(signal));
-        }
-    }
+    follow::print(context, follower, args.follow, follow::event_line).await
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
+use crate::choose;
 use crate::cli::List;
 use crate::context::Context;
 use crate::error::Exit;
-use crate::line::{Line, Tone};
 use crate::output;
 use crate::registry::{Found, Registry};
 
@@ -25,9 +25,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: List) -> anyhow::Result
         let state =
             if context.terminal.redraws_stdout() { (Vec::new(), text.clone()) } else { (sessions.clone(), String::new()) };
         if shown.as_ref() != Some(&state) {
-            for note in &notes {
-                context.terminal.say(&Line::new(Tone::Dim, format!("note: {note}")));
-            }
+            choose::say_notes(context, &notes);
             if args.watch {
                 context.terminal.clear_stdout(shown.is_some())?;
             }

@@ -13,6 +13,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Qr) -> anyhow::Result<E
     let registry = Registry::look()?;
     let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
     let link = entry.link().ok_or_else(|| NotShared { session: entry.label().to_owned() })?;
+    link::check(link, &entry.login.host)?;
     if context.json {
         context.terminal.data(&output::url_document(&entry))?;
     }

@@ -39,7 +39,14 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
     let sending = async {
         loop {
             let entry = registry.session(&entry.session_id)?.ok_or(SdkError::SessionEnded)?;
-            let runtime = runtimes::reach(&registry, &entry).await?;
+            let runtime = match runtimes::reach(&registry, &entry).await {
+                // Nothing was sent yet: its runtime died, and its host is about to see that.
+                Err(SdkError::Connection(_)) if !entry.runtime_is_external() => {
+                    sleep(RESUME_POLL).await;
+                    continue;
+                }
+                reached => reached?,
+            };
             match Session::of(&runtime, &entry.session_id).send(&prompt).await {
                 // It is just being resumed in another runtime, if it lives.
                 Err(SdkError::SessionEnded) => sleep(RESUME_POLL).await,
@@ -53,6 +60,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
     let began = accepted_at_once.is_some();
     match accepted_at_once {
         Some(accepted) => accepted?,
+        None if follower.activity == Activity::Idle => {}
         None => context.terminal.say(&Line::new(Tone::Dim, "the agent is busy: it takes the prompt when it is done")),
     }
     if context.json {

@@ -21,6 +21,7 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// `on_demand`: it starts anywhere, as it is not shared yet.
 pub(crate) async fn run(context: &mut Context<'_>, remote: Remote, args: SessionArgs, on_demand: bool) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
+    let server = args.runtime.server.as_deref().map(loopback).transpose()?;
     let deadline = Deadline::new(setting(args.runtime.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
     let (prompt, token) = read_inputs(context, deadline, args.prompt, args.token_stdin).await?;
     let demo = args.runtime.demo;
@@ -35,7 +36,7 @@ pub(crate) async fn run(context: &mut Context<'_>, remote: Remote, args: Session
             Err(error) => return Err(error),
         }
     };
-    let runtime = choose_runtime(&args.runtime)?;
+    let runtime = choose_runtime(&args.runtime, server)?;
     let options = SessionOptions { directory: context.directory.clone(), name: args.name, model: args.model, token };
     let no_repo = args.no_repo || demo;
     let plan = Plan { deadline, runtime, demo, options, remote, repository, no_repo, qr };
@@ -63,10 +64,10 @@ pub(crate) async fn run(context: &mut Context<'_>, remote: Remote, args: Session
     Ok(Exit::Done)
 }
 
-fn choose_runtime(args: &RuntimeArgs) -> anyhow::Result<Choice> {
-    if let Some(server) = &args.server {
+fn choose_runtime(args: &RuntimeArgs, server: Option<SocketAddr>) -> anyhow::Result<Choice> {
+    if let Some(address) = server {
         let token = env::get(env::CONNECTION_TOKEN).map(Secret::new);
-        return Ok(Choice::External(Server::external(loopback(server)?, token)));
+        return Ok(Choice::External(Server::external(address, token)));
     }
     let candidates = if args.demo { vec![Cli::demo()?] } else { sdk::candidates(args.copilot.as_deref())? };
     Ok(Choice::Cli { candidates, isolated: args.isolated })

@@ -13,7 +13,7 @@ use crate::error::Exit;
 use crate::host::runtimes;
 use crate::line::{Line, Tone};
 use crate::output::{self, Stopped};
-use crate::registry::{Registry, SessionEntry};
+use crate::registry::{Found, Registry, SessionEntry};
 use crate::sdk::{SdkError, Session};
 
 /// How long a host gets to see that its session is closed, and to leave; the last one ends the runtime, too.
@@ -28,26 +28,32 @@ const POLL: Duration = Duration::from_millis(5);
 pub(crate) async fn run(context: &mut Context<'_>, args: Stop) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
     let entries = if args.all {
-        registry.sessions()?.sessions
+        let Found { sessions, notes } = registry.sessions()?;
+        choose::say_notes(context, &notes);
+        sessions
     } else if args.sessions.is_empty() {
         vec![choose::session(context, &registry, None).await?]
     } else {
-        let live = registry.sessions()?.sessions;
+        let Found { sessions: live, notes } = registry.sessions()?;
+        choose::say_notes(context, &notes);
         let mut entries = args.sessions.iter().map(|wanted| choose::named(&live, wanted)).collect::<Result<Vec<_>, _>>()?;
         entries.sort_by(|one, other| one.session_id.cmp(&other.session_id));
         entries.dedup_by(|one, other| one.session_id == other.session_id);
         entries
     };
-    context.terminal.progress("ending the session");
+    if !entries.is_empty() {
+        context.terminal.progress("ending the session");
+    }
     let stopping = stop_all(&registry, entries, args.all);
     let (stopped, ended) = tokio::select! {
-        stopped = stopping => stopped?,
+        done = stopping => done,
         signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
     };
     context.terminal.status(None);
     for (entry, how) in &stopped {
         context.terminal.say(&Line::new(Tone::Strong, format!("stopped {}: {}", entry.label(), how.words())));
     }
+    let ended = ended?;
     if args.all && stopped.is_empty() {
         context.terminal.say(&Line::new(Tone::Plain, "there is no live session"));
     }
@@ -60,12 +66,12 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Stop) -> anyhow::Result
     Ok(Exit::Done)
 }
 
-/// All at once: each may have to wait for GitHub.
+/// All at once: each may have to wait for GitHub. What was stopped, and how many runtimes were ended with it; or what went wrong.
 async fn stop_all(
     registry: &Registry,
     entries: Vec<SessionEntry>,
     all: bool,
-) -> anyhow::Result<(Vec<(SessionEntry, Stopped)>, usize)> {
+) -> (Vec<(SessionEntry, Stopped)>, anyhow::Result<usize>) {
     let mut tasks = JoinSet::new();
     for entry in entries {
         let registry = registry.clone();
@@ -77,19 +83,19 @@ async fn stop_all(
     let mut stopped = Vec::new();
     let mut failed = None;
     while let Some(done) = tasks.join_next().await {
-        match done? {
+        match done.map_err(Into::into).flatten() {
             Ok(done) => stopped.push(done),
             Err(error) => failed = Some(error),
         }
     }
     stopped.sort_by_key(|(entry, _)| entry.started_at);
+    if let Some(error) = failed {
+        return (stopped, Err(error));
+    }
     // A host that was killed could not end its runtime; with --all nothing is to be left.
     let killed = stopped.iter().any(|(_, how)| *how == Stopped::Killed);
-    let ended = if all || killed { runtimes::end_unused(registry).await? } else { 0 };
-    match failed {
-        Some(error) => Err(error),
-        None => Ok((stopped, ended)),
-    }
+    let ended = if all || killed { runtimes::end_unused(registry).await } else { Ok(0) };
+    (stopped, ended)
 }
 
 /// Climbs: close the session, terminate its host, kill it. A session that is just handed over has another host by then: the same for that one.

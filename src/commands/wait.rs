@@ -4,7 +4,7 @@ use std::future::pending;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::choose;
+use crate::choose::{self, ChooseError};
 use crate::cli::{Awaited, Wait};
 use crate::context::Context;
 use crate::error::{DeadlinePassed, Exit, InputNeeded, Interrupted, WAITING};
@@ -17,7 +17,11 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Wait) -> anyhow::Result
     let wanted = args.target.session.as_deref();
     let entry = match choose::session(context, &registry, wanted).await {
         // It has ended already.
-        Err(_) if args.what == Awaited::Ended && wanted.is_some_and(|id| !id.is_empty() && !registry.journals(id).is_empty()) => {
+        Err(error)
+            if args.what == Awaited::Ended
+                && matches!(error.downcast_ref(), Some(ChooseError::NotFound { .. }))
+                && wanted.is_some_and(|id| !registry.journals(id).is_empty()) =>
+        {
             return Ok(Exit::Done);
         }
         entry => entry?,

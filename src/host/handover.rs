@@ -208,7 +208,10 @@ impl Next {
         let mut options = OpenOptions::new();
         options.create(true).append(true);
         #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        }
         let errors = options.open(&errors).with_context(|| format!("{} cannot be written", errors.display()))?;
         // Also where the program's file was replaced meanwhile, by an update.
         let itself = std::path::Path::new("/proc/self/exe");

@@ -72,7 +72,14 @@ pub(crate) async fn acquire(
 
 async fn external(context: &mut Context<'_>, registry: &Registry, server: &Server, deadline: Deadline) -> anyhow::Result<Joined> {
     let entry = RuntimeEntry::new(server.clone(), true, registry.circumstances([])?);
-    let runtime = context.step("connecting to the runtime", deadline, server.connect()).await?;
+    let connecting = async {
+        server.connect().await.map_err(|error| match error {
+            SdkError::Connection(reason) => SdkError::External { reason },
+            SdkError::Rpc { message, .. } => SdkError::External { reason: message },
+            other => other,
+        })
+    };
+    let runtime = context.step("connecting to the runtime", deadline, connecting).await?;
     let turn = context.within("waiting for another start", deadline, registry.launches()).await?;
     let lease = turn.lease(&entry.id).await?;
     registry.publish_runtime(&entry)?;

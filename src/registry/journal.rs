@@ -80,7 +80,9 @@ impl Registry {
         let file = options.open(&path).map_err(|source| StateError::Write { file: path.clone(), source })?;
         // As long as it is held, the journal is not removed as old. Where files cannot be locked, there is no session.
         let _ = file.try_lock_shared();
-        Ok(Journal { file, path, activity: Activity::Idle, written: Activity::Idle, broken: false })
+        // The host before may not have got to the end of a line: an empty one more is skipped by readers.
+        let broken = std::fs::read(&path).is_ok_and(|text| !text.is_empty() && !text.ends_with(b"\n"));
+        Ok(Journal { file, path, activity: Activity::Idle, written: Activity::Idle, broken })
     }
 
     /// Opens the journal of a session to read it; None if there is none.
@@ -97,7 +99,10 @@ impl Registry {
         let entries = std::fs::read_dir(self.folder.join("logs")).into_iter().flatten().flatten();
         let id = |name: String| Some(name.strip_prefix("session-")?.strip_suffix(".jsonl")?.to_owned());
         let mut ids: Vec<String> = entries.filter_map(|entry| id(entry.file_name().into_string().ok()?)).collect();
-        ids.retain(|id| is_plain(id) && id.starts_with(prefix));
+        if ids.iter().any(|id| id == prefix) {
+            return vec![prefix.to_owned()];
+        }
+        ids.retain(|id| is_plain(id) && !prefix.is_empty() && id.starts_with(prefix));
         ids
     }
 }

@@ -84,7 +84,8 @@ impl Registry {
     }
 
     pub(crate) fn runtime(&self, id: &str) -> Option<RuntimeEntry> {
-        read(&self.runtime_file(id, "json"))?.ok()
+        // Of an entry's text, so it may be anything.
+        read(&self.runtime_file(is_plain(id).then_some(id)?, "json"))?.ok()
     }
 
     pub(crate) fn publish_runtime(&self, entry: &RuntimeEntry) -> Result<(), StateError> {

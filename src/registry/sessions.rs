@@ -105,6 +105,11 @@ impl SessionEntry {
         self.name.as_deref().unwrap_or(&self.session_id)
     }
 
+    /// Whether nobody here starts its runtime again.
+    pub(crate) fn runtime_is_external(&self) -> bool {
+        self.copilot_pid.is_none()
+    }
+
     /// The link, while it opens the session.
     pub(crate) fn link(&self) -> Option<&str> {
         self.url.as_deref().filter(|_| self.remote != Remote::Off)
@@ -155,6 +160,16 @@ impl Host {
     }
 }
 
+/// What is found under an id.
+enum Entry {
+    Live(Box<SessionEntry>),
+    /// Its host was killed.
+    Dead(Box<SessionEntry>),
+    /// Not understood, and why.
+    Foreign(String),
+    None,
+}
+
 impl Drop for Host {
     /// The session has ended, or has another host.
     fn drop(&mut self) {
@@ -169,23 +184,39 @@ impl Registry {
     pub(crate) fn sessions(&self) -> Result<Found, StateError> {
         let mut found = Found::default();
         for id in ids(&self.sessions_dir())? {
-            match read(&self.session_file(&id, "json")) {
-                None => drop(self.prune(&id)?),
-                Some(Err(reason)) => {
-                    found.notes.push(format!("{}: {reason}; it is left alone", self.session_file(&id, "json").display()));
+            let alone = |reason: &str| format!("{}: {reason}; it is left alone", self.session_file(&id, "json").display());
+            match self.find(&id) {
+                Ok(Entry::Live(entry)) => found.sessions.push(*entry),
+                Ok(Entry::Dead(entry)) => {
+                    let pid = entry.host.pid();
+                    found.notes.push(format!("session {} is gone: its host (pid {pid}) was killed", entry.label()));
                 }
-                Some(Ok(entry)) if self.is_live(&entry)? => found.sessions.push(entry),
-                // One that ended meanwhile took its entry along.
-                Some(Ok(entry)) => {
-                    if self.prune(&id)? {
-                        let pid = entry.host.pid();
-                        found.notes.push(format!("session {} is gone: its host (pid {pid}) was killed", entry.label()));
-                    }
-                }
+                Ok(Entry::None) => {}
+                Ok(Entry::Foreign(reason)) => found.notes.push(alone(&reason)),
+                // One lock that cannot be opened is no reason to lose sight of the others; a folder without locks is.
+                Err(StateError::Write { source, .. }) => found.notes.push(alone(&format!("its lock cannot be opened: {source}"))),
+                Err(error) => return Err(error),
             }
         }
         found.sessions.sort_by(|one, other| other.started_at.cmp(&one.started_at).then(one.session_id.cmp(&other.session_id)));
         Ok(found)
+    }
+
+    /// What there is of a session; what a dead one left is removed.
+    fn find(&self, id: &str) -> Result<Entry, StateError> {
+        Ok(match read::<SessionEntry>(&self.session_file(id, "json")) {
+            None => {
+                self.prune(id)?;
+                Entry::None
+            }
+            Some(Err(reason)) => Entry::Foreign(reason),
+            // What it says decides about files and processes: it has to be about this one.
+            Some(Ok(entry)) if entry.session_id != id => Entry::Foreign("it is about another session".to_owned()),
+            Some(Ok(entry)) if self.is_live(&entry)? => Entry::Live(Box::new(entry)),
+            Some(Ok(entry)) if self.prune(id)? => Entry::Dead(Box::new(entry)),
+            // One that ended meanwhile took its entry along.
+            Some(Ok(_)) => Entry::None,
+        })
     }
 
     /// The entry of a session, while it lives.
@@ -198,7 +229,7 @@ impl Registry {
 
     /// The entry alone, for those who look again and again.
     pub(crate) fn entry(&self, id: &str) -> Option<SessionEntry> {
-        read(&self.session_file(id, "json"))?.ok()
+        read(&self.session_file(id, "json"))?.ok().filter(|entry: &SessionEntry| entry.session_id == id)
     }
 
     /// Whether its host lives. While one host hands over to the next, nobody holds the lock, but both run.

@@ -26,7 +26,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Switching(#[expect(dead_code, reason = "held until it is dropped")] Lock);
 
 impl Registry {
-    /// The word of a session; made by its host with [`Wanted::set`].
+    /// The word of a session; its file is made by the first [`Wanted::set`], its host's.
     pub(crate) fn wanted(&self, session: &str) -> Wanted {
         debug_assert!(is_plain(session));
         Wanted { path: self.sessions_dir().join(format!("{session}.wanted")) }

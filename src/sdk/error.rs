@@ -49,6 +49,8 @@ pub(crate) enum SdkError {
     SessionEnded,
     #[error("the connection to the Copilot CLI broke: {0}")]
     Connection(String),
+    #[error("the runtime of --server cannot be used: {reason}")]
+    External { reason: String },
     #[error("{method} failed: {message}")]
     Rpc { method: &'static str, code: i32, message: String },
     #[error("{what}")]

@@ -515,7 +515,10 @@ fn a_runtime_that_is_there_already_is_used_and_never_ended() {
     let mut server = spawn_server(std::path::Path::new(BINARY), &["demo-runtime"], &env, &sandbox.path("home"), &sandbox.repo());
     let address = format!("127.0.0.1:{}", server.port);
     let refused = sandbox.run(&["start", "--server", &address]).expect_code(1);
-    assert!(refused.stderr.contains("AUTHENTICATION"), "{}", refused.stderr);
+    let error = "error: the runtime of --server cannot be used: AUTHENTICATION_FAILED\nhint: does it run? copilot --server";
+    assert!(refused.stderr.contains(error), "{}", refused.stderr);
+    let nobody = sandbox.run(&["start", "--server", "localhost:1"]).expect_code(1);
+    assert!(nobody.stderr.contains("cannot be used: 127.0.0.1:1: Connection refused"), "{}", nobody.stderr);
     sandbox.set("COPILOT_CONNECTION_TOKEN", server.token);
     let url = sandbox.run(&["start", "--server", &address, "--detach"]).expect_code(0).stdout;
     sandbox.unset("COPILOT_CONNECTION_TOKEN");
@@ -535,7 +538,8 @@ fn an_external_runtime_is_on_this_machine_and_taken_as_it_is() {
     let sandbox = Sandbox::new();
     let start = |server: &str, more: &[&str]| sandbox.run(&[&["start", "--server", server], more].concat()).expect_code(2).stderr;
     assert!(start("192.0.2.1:3000", &[]).contains("hint: bring it here: ssh -N -L 127.0.0.1:3000:127.0.0.1:3000 192.0.2.1"));
-    assert!(start("3000", &[]).contains("expected HOST:PORT"));
+    let wrong = start("3000", &[]);
+    assert!(wrong.starts_with("error: --server 3000: expected HOST:PORT\n"), "nothing is done before that: {wrong}");
     for option in ["--demo", "--isolated", "--token-stdin", "--copilot=x"] {
         let said = start("127.0.0.1:3000", &[option]);
         assert!(said.contains("cannot be used with") && said.contains(&option[..6]), "{said}");

@@ -159,9 +159,17 @@ fn a_broken_entry_is_left_alone() {
     let mut later: Value = serde_json::from_slice(&std::fs::read(&good).unwrap()).unwrap();
     later["schema"] = json!(7);
     std::fs::write(folder.join("later.json"), later.to_string()).unwrap();
+    later["schema"] = json!(1);
+    later["sessionId"] = json!("../../somewhere");
+    std::fs::write(folder.join("another.json"), later.to_string()).unwrap();
     let list = sandbox.run(&["list"]).expect_code(0);
     assert_eq!(list.stdout.lines().count(), 2, "{}", list.stdout);
-    for (name, why) in [("broken", "not JSON"), ("foreign", "of another version"), ("later", "of another version")] {
+    for (name, why) in [
+        ("broken", "not JSON"),
+        ("foreign", "of another version"),
+        ("later", "of another version"),
+        ("another", "about another session"),
+    ] {
         let line = list.stderr.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("no {name}: {}", list.stderr));
         assert!(line.starts_with("note: ") && line.contains(why) && line.ends_with("it is left alone"), "{line}");
     }
