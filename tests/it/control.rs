@@ -346,7 +346,17 @@ fn an_ended_session_can_be_read_and_is_not_revived() {
     assert!(kinds.contains(&"prompt") && kinds.contains(&"message") && kinds.contains(&"idle"), "{kinds:?}");
     assert_eq!(kinds.last(), Some(&"ended"));
     assert!(sandbox.run(&["logs", &id]).expect_code(0).stdout.contains("session ended, not from here"));
-    for arguments in [&["wait", &id][..], &["attach", &id], &["send", &id, "-p", "x"], &["on", &id], &["stop", &id]] {
+    // To wait for the end of it is over, to name all and none is not.
+    sandbox.run(&["wait", "--for", "ended", &id]).expect_code(0);
+    for arguments in [
+        &["wait", "--for", "ended", ""][..],
+        &["logs", ""],
+        &["wait", &id],
+        &["attach", &id],
+        &["send", &id, "-p", "x"],
+        &["on", &id],
+        &["stop", &id],
+    ] {
         sandbox.run(arguments).expect_code(3);
     }
     sandbox.wait_until_empty();

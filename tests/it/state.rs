@@ -162,8 +162,11 @@ fn a_broken_entry_is_left_alone() {
     later["schema"] = json!(1);
     later["sessionId"] = json!("../../somewhere");
     std::fs::write(folder.join("another.json"), later.to_string()).unwrap();
+    // A lock that is none.
+    std::os::unix::fs::symlink("/dev/null", folder.join("odd.lock")).unwrap();
     let list = sandbox.run(&["list"]).expect_code(0);
     assert_eq!(list.stdout.lines().count(), 2, "{}", list.stdout);
+    assert!(list.stderr.contains("odd.json: its lock cannot be opened"), "{}", list.stderr);
     for (name, why) in [
         ("broken", "not JSON"),
         ("foreign", "of another version"),
