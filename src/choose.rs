@@ -14,7 +14,9 @@ pub(crate) enum ChooseError {
     NotFound { wanted: String },
     #[error("there is no live session")]
     NoneLive,
-    #[error("several sessions are meant:{}", lines(candidates))]
+    #[error("no task of this account has the id {wanted}")]
+    NoTask { wanted: String },
+    #[error("several are meant:{}", lines(candidates))]
     Ambiguous { candidates: Vec<String> },
 }
 

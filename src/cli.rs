@@ -60,6 +60,14 @@ pub(crate) enum Command {
     /// Prints the session's id on stdout.
     OnDemand(Box<OnDemand>),
 
+    /// Start sessions on GitHub's compute
+    ///
+    /// GitHub runs the session, in a repository of its own and not in this folder; this machine may be switched off. Prints its Mission
+    /// Control URL on stdout and its QR code on stderr, and returns once the agent has the prompt. What is launched is GitHub's: leaving
+    /// never ends it.
+    #[command(args_conflicts_with_subcommands = true)]
+    Cloud(Box<Cloud>),
+
     /// Switch remote on for a running session
     ///
     /// Prints the Mission Control URL on stdout and its QR code on stderr, as start does.
@@ -123,9 +131,12 @@ pub(crate) enum Command {
 }
 
 /// The commands that have a man page.
-pub(crate) const PAGES: [&str; 17] = [
+pub(crate) const PAGES: [&str; 20] = [
     "start",
     "on-demand",
+    "cloud",
+    "cloud-list",
+    "cloud-open",
     "on",
     "off",
     "list",
@@ -171,6 +182,100 @@ pub(crate) struct OnDemand {
     pub(crate) session: SessionArgs,
 }
 
+/// `cloud` and its own commands.
+#[derive(Debug, Args)]
+pub(crate) struct Cloud {
+    #[command(subcommand)]
+    pub(crate) command: Option<CloudCommand>,
+
+    #[command(flatten)]
+    pub(crate) launch: CloudLaunch,
+}
+
+/// What there is to do with what was launched.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CloudCommand {
+    /// List the account's tasks at GitHub
+    List(CloudList),
+
+    /// Open a task in the browser
+    ///
+    /// Prints its link on stdout.
+    Open(CloudOpen),
+}
+
+/// Arguments of `cloud list`.
+#[derive(Debug, Args)]
+pub(crate) struct CloudList {
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeArgs,
+
+    /// The longest time it may take: 90, 90s, 2m; the default is 60s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Arguments of `cloud open`.
+#[derive(Debug, Args)]
+pub(crate) struct CloudOpen {
+    /// Its id, or the beginning of it, as `cloud list` shows them
+    pub(crate) task: String,
+
+    #[command(flatten)]
+    pub(crate) list: CloudList,
+}
+
+/// What is to be launched.
+#[derive(Debug, Args)]
+pub(crate) struct CloudLaunch {
+    /// The repository, and its branch: owner/name, owner/name@branch, or a link; again for more tasks. The default is this folder's
+    #[arg(long, value_name = "REPO", conflicts_with = "no_repo")]
+    pub(crate) repo: Vec<String>,
+
+    /// A task for each line of a file, or of stdin: owner/name, owner/name@branch, and after a tab a prompt of its own
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["repo", "no_repo"])]
+    pub(crate) repos_from: Option<PathBuf>,
+
+    /// A task without a repository
+    #[arg(long)]
+    pub(crate) no_repo: bool,
+
+    /// Tell the agent what to do; `-` reads it from stdin
+    #[arg(short, long, value_name = "TEXT|-", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) prompt: Option<String>,
+
+    /// Stay, and show what happens
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+
+    /// Wait until the agent is done: 0 then, 1 if it failed, 9 if it needs input
+    #[arg(short, long)]
+    pub(crate) wait: bool,
+
+    /// Open the link in this machine's browser
+    #[arg(long)]
+    pub(crate) open: bool,
+
+    /// How many tasks are launched at once
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) jobs: u8,
+
+    /// Launch lines that say the same as often as they do
+    #[arg(long)]
+    pub(crate) allow_duplicates: bool,
+
+    /// The longest time until a task is ready: 90, 90s, 5m; the default is 2m for GitHub to create it, 1m for it to start, and 30s for
+    /// the prompt
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeArgs,
+
+    #[command(flatten)]
+    pub(crate) qr: QrArgs,
+}
+
 /// What a new session is to be.
 #[derive(Debug, Args)]
 pub(crate) struct SessionArgs {
@@ -199,8 +304,12 @@ pub(crate) struct SessionArgs {
     pub(crate) no_repo: bool,
 
     /// Read a GitHub token from stdin; it signs in this session only and is stored nowhere
-    #[arg(long)]
+    #[arg(long, conflicts_with = "server")]
     pub(crate) token_stdin: bool,
+
+    /// The longest time until the session is ready: 90, 90s, 2m; the default is 60s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
 
     #[command(flatten)]
     pub(crate) runtime: RuntimeArgs,
@@ -218,7 +327,7 @@ pub(crate) enum OnHangup {
     Detach,
 }
 
-/// Which runtime the session lives in, and how long it may take to start.
+/// Which runtime the session lives in.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Runtime")]
 pub(crate) struct RuntimeArgs {
@@ -235,12 +344,8 @@ pub(crate) struct RuntimeArgs {
     pub(crate) isolated: bool,
 
     /// Use a Copilot CLI that listens already (`copilot --server`), on this machine only; its token: `COPILOT_CONNECTION_TOKEN`
-    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["copilot", "demo", "isolated", "token_stdin"])]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["copilot", "demo", "isolated"])]
     pub(crate) server: Option<String>,
-
-    /// The longest time until the session is ready: 90, 90s, 2m; the default is 60s
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(crate) timeout: Option<Duration>,
 }
 
 /// How long switching may take.
@@ -410,7 +515,7 @@ pub(crate) struct Stop {
 }
 
 /// How the QR code is drawn.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "QR code")]
 pub(crate) struct QrArgs {
     /// When to draw it on stderr; `always`: also where stderr is no terminal. The default is auto

@@ -1,6 +1,7 @@
 //! One file a command, one function each.
 
 pub(crate) mod attach;
+pub(crate) mod cloud;
 pub(crate) mod completions;
 pub(crate) mod demo_runtime;
 pub(crate) mod events;

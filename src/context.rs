@@ -17,6 +17,9 @@ use crate::registry::{Activity, Journal};
 use crate::shutdown::{Shutdown, Signal};
 use crate::terminal::Terminal;
 
+/// How often it is looked which step is under way.
+const STEP_POLL: Duration = Duration::from_millis(100);
+
 /// The streams, the signals, and where we are.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
@@ -143,6 +146,34 @@ impl<'a> Context<'a> {
     ) -> anyhow::Result<T> {
         self.terminal.progress(step);
         self.within(step, deadline, work).await
+    }
+
+    /// Waits for `work`, which goes through steps of its own and minds their deadlines, or a signal.
+    pub(crate) async fn steps<T>(
+        &mut self,
+        step: impl Fn() -> &'static str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Interrupted> {
+        let mut work = std::pin::pin!(work);
+        let mut tick = interval(STEP_POLL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut shown = "";
+        let mut since = Instant::now();
+        let result = loop {
+            tokio::select! {
+                biased;
+                result = &mut work => break Ok(result),
+                signal = self.shutdown.next() => break Err(Interrupted(signal)),
+                _ = tick.tick() => if step() == shown {
+                    self.terminal.status(Some(output::progress(shown, since.elapsed())));
+                } else {
+                    (shown, since) = (step(), Instant::now());
+                    self.terminal.progress(shown);
+                },
+            }
+        };
+        self.terminal.status(None);
+        result
     }
 
     /// The same for what is a part of a step, or nearly always takes no time: without a word, where nothing is redrawn.

@@ -106,6 +106,13 @@ pub(crate) struct TurnFailed {
     pub(crate) message: String,
 }
 
+/// Some of many tasks are not as they were to be; each was told.
+#[derive(Debug, thiserror::Error)]
+#[error("{summary}")]
+pub(crate) struct TasksFailed {
+    pub(crate) summary: String,
+}
+
 /// There is no link, as the session is not shared.
 #[derive(Debug, thiserror::Error)]
 #[error("remote is off for session {session}, so it has no link")]
@@ -176,6 +183,9 @@ impl From<&anyhow::Error> for Report {
         if error.is::<TurnFailed>() {
             return Report::new(Exit::Failed, "turn-failed", error);
         }
+        if error.is::<TasksFailed>() {
+            return Report::new(Exit::Failed, "tasks-failed", error);
+        }
         if error.is::<NotShared>() {
             return Report::new(Exit::Failed, "remote-is-off", error).hint("switch it on: copilot-remote on");
         }
@@ -190,6 +200,9 @@ fn choose(cause: &ChooseError, error: &anyhow::Error) -> Report {
     match cause {
         ChooseError::NotFound { .. } => {
             Report::new(Exit::NoSession, "no-session", error).hint("the live sessions: copilot-remote list")
+        }
+        ChooseError::NoTask { .. } => {
+            Report::new(Exit::NoSession, "no-task", error).hint("the account's tasks: copilot-remote cloud list")
         }
         ChooseError::NoneLive => Report::new(Exit::NoSession, "no-session", error).hint("start one: copilot-remote start"),
         ChooseError::Ambiguous { .. } => {
@@ -212,6 +225,8 @@ fn deadline(passed: &DeadlinePassed, error: &anyhow::Error) -> Report {
 const SIGN_IN: &str = "sign in: run `copilot` and type /login, or `gh auth login`";
 const TOKEN: &str = "in scripts: set COPILOT_GITHUB_TOKEN, GH_TOKEN or GITHUB_TOKEN, or pipe a token in with --token-stdin";
 const ADMIN: &str = "ask the organisation's administrator for the policy \"Store local sessions in the Cloud\": View and control";
+const CLOUD: &str =
+    "ask the organisation's administrator for the policy of the Copilot cloud agent, and check that the token may use it";
 const LATER: &str = "check the network (a proxy, its certificate? HTTPS_PROXY, NODE_EXTRA_CA_CERTS) and https://www.githubstatus.com; try again later";
 const STATE: &str = "is the disk full, or the folder not yours? another one: COPILOT_REMOTE_STATE_DIR";
 const LOCKS: &str = "a network file system without locks? name a folder on a local disk: COPILOT_REMOTE_STATE_DIR";
@@ -238,6 +253,13 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
         SdkError::UnknownModel { .. } => {
             Report::new(Exit::Usage, "unknown-model", error).hint("leave --model out for the account's default")
         }
+        SdkError::CloudRefused { .. } => Report::new(Exit::Refused, "cloud-refused", error).hint(CLOUD),
+        SdkError::RateLimited { .. } => Report::new(Exit::Failed, "rate-limited", error)
+            .hint("nothing was created; try again later, or allow more time with --timeout"),
+        SdkError::InvalidTask { .. } => Report::new(Exit::Failed, "invalid-task", error)
+            .hint("check the repository and the branch, and that the cloud agent may work on it"),
+        SdkError::NotStarted { .. } => Report::new(Exit::Failed, "not-started", error).hint(LATER),
+        SdkError::Uncertain { .. } => Report::new(Exit::Failed, "uncertain", error),
         SdkError::ServiceUnavailable { .. } => Report::new(Exit::Failed, "service-unavailable", error).hint(LATER),
         SdkError::UnexpectedAnswer { .. } => Report::new(Exit::Failed, "unexpected-answer", error)
             .hint("does a proxy or a captive portal answer in GitHub's place? check HTTPS_PROXY"),

@@ -43,6 +43,26 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
             ("A session in the background that is not shared yet:", "id=$(copilot-remote on-demand --detach)"),
             ("Share it later, from anywhere:", "copilot-remote on \"$id\""),
         ],
+        "cloud" => &[
+            ("A task on the branch of this folder's repository:", "copilot-remote cloud --prompt 'fix the failing login test'"),
+            (
+                "On another one, and look at it work:",
+                "copilot-remote cloud --repo octocat/hello-world@main -p 'run the tests' --follow",
+            ),
+            (
+                "A task for each line of a list, and their links, with jq:",
+                "copilot-remote cloud --repos-from repos.txt -p 'update the licence' --json | jq -r .url",
+            ),
+            ("In a pipeline, until it is done:", "copilot-remote cloud --repo octocat/hello-world -p 'run the tests' --wait"),
+        ],
+        "cloud-list" => &[
+            ("What works at GitHub:", "copilot-remote cloud list"),
+            (
+                "The links of those that are not done, with jq:",
+                "copilot-remote cloud list --json | jq -r '.tasks[] | select(.state == \"in_progress\").url'",
+            ),
+        ],
+        "cloud-open" => &[("Look at one:", "copilot-remote cloud open 1b4e28ba")],
         "on" => &[
             ("Share the session of this repository:", "copilot-remote on"),
             ("So that it can be looked at only:", "copilot-remote on --export"),
@@ -80,10 +100,13 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
 
 /// The command line, with examples and the exit codes below the long help of each command.
 pub(crate) fn command() -> clap::Command {
-    let command = Cli::command().after_long_help(below("copilot-remote"));
-    command.mut_subcommands(|command| {
-        let text = below(command.get_name());
-        command.after_long_help(text)
+    with_examples(Cli::command(), "copilot-remote")
+}
+
+fn with_examples(command: clap::Command, name: &str) -> clap::Command {
+    command.after_long_help(below(name)).mut_subcommands(|command| {
+        let name = format!("{name}-{}", command.get_name());
+        with_examples(command, &name)
     })
 }
 

@@ -1,5 +1,6 @@
 //! The life of one session: opened, followed (see [`view`]), handed over (see [`handover`]) or closed.
 
+pub(crate) mod choice;
 mod circumstances;
 pub(crate) mod handover;
 mod recovery;
@@ -24,7 +25,8 @@ use crate::output::{self, Ending, Update};
 use crate::registry::{self, Activity, Registry, SessionEntry};
 use crate::repo::{Repository, Slug};
 use crate::sdk::{Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
-use runtimes::{Choice, Joined};
+use choice::Choice;
+use runtimes::Joined;
 
 /// The session is asked to end before its runtime is, so that Mission Control hears of it in any case.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);

@@ -9,12 +9,17 @@ use crate::error::UsageError;
 
 /// All of stdin, without the space around it; an error where it is empty.
 pub(crate) async fn text(context: &mut Context<'_>, deadline: Deadline, what: &str) -> anyhow::Result<String> {
-    let text = context.step(&format!("reading the {what} from stdin"), deadline, stdin()).await?;
+    let text = all(context, deadline, what).await?;
     let text = text.trim();
     if text.is_empty() {
         return Err(UsageError::new(format!("stdin was to have the {what}, and is empty"), format!("pipe the {what} in")).into());
     }
     Ok(text.to_owned())
+}
+
+/// All of stdin as it is.
+pub(crate) async fn all(context: &mut Context<'_>, deadline: Deadline, what: &str) -> anyhow::Result<String> {
+    context.step(&format!("reading the {what} from stdin"), deadline, stdin()).await
 }
 
 /// On a thread of its own: a read that blocks must not keep signals waiting.

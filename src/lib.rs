@@ -4,6 +4,7 @@
 
 mod choose;
 mod cli;
+mod cloud;
 mod commands;
 mod context;
 mod demo;
@@ -117,6 +118,7 @@ async fn run_command(context: &mut Context<'_>, command: Command) -> anyhow::Res
     match command {
         Command::Start(args) => Box::pin(commands::start::run(context, args.remote, args.session, false)).await,
         Command::OnDemand(args) => Box::pin(commands::start::run(context, Remote::Off, args.session, true)).await,
+        Command::Cloud(args) => Box::pin(commands::cloud::run(context, *args)).await,
         Command::On(args) => commands::remote::on(context, args).await,
         Command::Off(args) => commands::remote::off(context, args).await,
         Command::List(args) => commands::list::run(context, args).await,

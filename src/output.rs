@@ -1,5 +1,8 @@
 //! What is said: the same updates as lines for people and as JSON for programs. Pure.
 
+mod bar;
+pub(crate) mod cloud;
+mod columns;
 mod human;
 mod json;
 mod sanitise;
@@ -11,6 +14,7 @@ use crate::line::Line;
 use crate::registry::SessionEntry;
 use crate::sdk::{Event, Login};
 
+pub(crate) use bar::Bar;
 pub(crate) use human::{Leave, account_lines, help_lines, progress, report_lines, status_line};
 pub(crate) use json::{error_line, line as json_line};
 pub(crate) use sanitise::sanitised;

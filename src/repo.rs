@@ -118,6 +118,20 @@ pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, Rep
     })
 }
 
+/// What of the current branch GitHub does not have: None, if it has all, or that cannot be told.
+pub(crate) async fn unpushed(directory: &Path) -> Option<String> {
+    let upstream = git(directory, &["rev-parse", "--abbrev-ref", "@{upstream}"]).await.ok()?;
+    if !upstream.status.success() {
+        return Some("it was never pushed, as far as git knows".to_owned());
+    }
+    let count = git(directory, &["rev-list", "--count", "@{upstream}..HEAD"]).await.ok()?;
+    match first_line(&count.stdout).as_str() {
+        "" | "0" => None,
+        "1" => Some("1 commit is not pushed".to_owned()),
+        count => Some(format!("{count} commits are not pushed")),
+    }
+}
+
 /// Runs git without anything that could ask or write.
 async fn git(directory: &Path, arguments: &[&str]) -> Result<Output, RepoError> {
     let mut command = Command::new("git");

@@ -3,6 +3,7 @@
 //! It knows nothing of the terminal, the registry or exit codes. Every wait is bounded by its caller ([`SdkError::Deadline`] is for
 //! those that have a shorter limit of their own).
 
+mod cloud;
 mod error;
 mod event;
 mod locate;
@@ -11,10 +12,11 @@ mod runtime;
 mod server;
 mod session;
 
+pub(crate) use cloud::{CloudRepository, Task, WORKER};
 pub(crate) use error::SdkError;
 pub(crate) use event::{Attached, Event, Origin, Request, RequestKind, Warning};
 pub(crate) use locate::{Cli, DEMO_RUNTIME, candidates};
 pub(crate) use process::Process;
 pub(crate) use runtime::{Login, Runtime};
 pub(crate) use server::{Secret, Server};
-pub(crate) use session::{Events, RemoteMode, Session, SessionOptions};
+pub(crate) use session::{Answer, Events, RemoteMode, Session, SessionOptions};

@@ -15,7 +15,9 @@ pub(crate) fn run(page: Option<&str>) -> anyhow::Result<String> {
     let command = match page {
         None => root,
         Some(name) => {
-            let found = root.find_subcommand(name).ok_or_else(|| anyhow::anyhow!("no command {name}"))?;
+            // `cloud-list`: a command of a command.
+            let nested = || name.split_once('-').and_then(|(outer, inner)| root.find_subcommand(outer)?.find_subcommand(inner));
+            let found = root.find_subcommand(name).or_else(nested).ok_or_else(|| anyhow::anyhow!("no command {name}"))?;
             found.clone().name(format!("copilot-remote-{name}"))
         }
     };
@@ -56,7 +58,11 @@ fn render(command: clap::Command, out: &mut Vec<u8>) -> io::Result<()> {
         roff.control("RE", []);
     }
     roff.control("SH", ["SEE ALSO"]);
-    roff.text([roman(if others { "copilot-remote-start(1), copilot(1), gh(1)" } else { "copilot-remote(1), copilot(1)" })]);
+    roff.text([roman(if name == "copilot-remote" {
+        "copilot-remote-start(1), copilot(1), gh(1)"
+    } else {
+        "copilot-remote(1), copilot(1)"
+    })]);
     roff.to_writer(out)
 }
 

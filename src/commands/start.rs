@@ -1,17 +1,16 @@
 //! `start` and `on-demand`: a session here, in the current repository.
 
 use std::io::IsTerminal as _;
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
-use crate::cli::{self, OnHangup, Remote, RuntimeArgs, SessionArgs};
+use crate::cli::{self, OnHangup, Remote, SessionArgs};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, UsageError};
-use crate::host::runtimes::Choice;
+use crate::host::choice::{self, Choice};
 use crate::host::{Host, Plan, handover};
 use crate::link::QrOptions;
 use crate::repo::RepoError;
-use crate::sdk::{self, Cli, Secret, Server, SessionOptions};
+use crate::sdk::{Secret, SessionOptions};
 use crate::settings::setting;
 use crate::{env, input, logout, repo};
 
@@ -21,8 +20,8 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// `on_demand`: it starts anywhere, as it is not shared yet.
 pub(crate) async fn run(context: &mut Context<'_>, remote: Remote, args: SessionArgs, on_demand: bool) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
-    let server = args.runtime.server.as_deref().map(loopback).transpose()?;
-    let deadline = Deadline::new(setting(args.runtime.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
+    let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
+    let deadline = Deadline::new(setting(args.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
     let (prompt, token) = read_inputs(context, deadline, args.prompt, args.token_stdin).await?;
     let demo = args.runtime.demo;
     let repository = if args.no_repo || demo {
@@ -36,7 +35,7 @@ pub(crate) async fn run(context: &mut Context<'_>, remote: Remote, args: Session
             Err(error) => return Err(error),
         }
     };
-    let runtime = choose_runtime(&args.runtime, server)?;
+    let runtime = Choice::new(&args.runtime, server)?;
     let options = SessionOptions { directory: context.directory.clone(), name: args.name, model: args.model, token };
     let no_repo = args.no_repo || demo;
     let plan = Plan { deadline, runtime, demo, options, remote, repository, no_repo, qr };
@@ -62,35 +61,6 @@ pub(crate) async fn run(context: &mut Context<'_>, remote: Remote, args: Session
     host.show(context)?;
     handover::caution(context, logout::kills().await);
     Ok(Exit::Done)
-}
-
-fn choose_runtime(args: &RuntimeArgs, server: Option<SocketAddr>) -> anyhow::Result<Choice> {
-    if let Some(address) = server {
-        let token = env::get(env::CONNECTION_TOKEN).map(Secret::new);
-        return Ok(Choice::External(Server::external(address, token)));
-    }
-    let candidates = if args.demo { vec![Cli::demo()?] } else { sdk::candidates(args.copilot.as_deref())? };
-    Ok(Choice::Cli { candidates, isolated: args.isolated })
-}
-
-/// A runtime takes whoever has its token, and can do all that its user can: it is not to be reached over a network.
-fn loopback(text: &str) -> Result<SocketAddr, UsageError> {
-    let wrong = |why: &str, hint: String| Err(UsageError::new(format!("--server {text}: {why}"), hint));
-    let Some((host, port)) = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?))) else {
-        return wrong("expected HOST:PORT", "for example: --server 127.0.0.1:3000".to_owned());
-    };
-    let found = (host.trim_matches(['[', ']']), port).to_socket_addrs();
-    let mut found: Vec<SocketAddr> = found.into_iter().flatten().collect();
-    // The CLI listens on 127.0.0.1, and localhost is often ::1 first.
-    found.sort_by_key(|address| (!address.ip().is_loopback(), !address.is_ipv4()));
-    match found.into_iter().next() {
-        Some(address) if address.ip().is_loopback() => Ok(address),
-        Some(_) => wrong(
-            "only a runtime on this machine can be used",
-            format!("bring it here: ssh -N -L 127.0.0.1:{port}:127.0.0.1:{port} {host}; then --server 127.0.0.1:{port}"),
-        ),
-        None => wrong("the host is unknown", "for example: --server 127.0.0.1:3000".to_owned()),
-    }
 }
 
 /// The prompt and the token; at most one of them comes from stdin.

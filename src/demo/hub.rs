@@ -35,6 +35,9 @@ pub(super) struct Hub {
 #[derive(Default, Deserialize, Serialize)]
 pub(super) struct State {
     pub(super) sessions: BTreeMap<String, Session>,
+    /// The account's tasks at GitHub, the latest first; they stay when their sessions here end.
+    #[serde(default)]
+    pub(super) tasks: Vec<Value>,
     /// How often each method with faults was called.
     calls: BTreeMap<String, usize>,
     launches: usize,

@@ -105,6 +105,7 @@ impl Hub {
                 self.with(|state| state.sessions.get_mut(&id).map(|session| session.live.remote = Remote::Off));
                 Value::Null
             }
+            "sessions.list" if params["source"] == "remote" => json!({"sessions": self.with(|state| state.tasks.clone())}),
             "session.list" | "sessions.list" => {
                 let sessions: Vec<_> = self.with(|state| state.sessions.values().map(Session::metadata).collect());
                 json!({"sessions": sessions})
@@ -131,6 +132,10 @@ impl Hub {
                 json!({"events": [], "cursor": session.history.len().to_string(), "hasMore": false, "cursorStatus": "ok"})
             })?,
             "session.eventLog.registerInterest" => json!({"handle": "interest-1"}),
+            // Of a session in the cloud, what task it is; nothing else is asked here.
+            "session.metadata.snapshot" => {
+                self.alive(method, params, |session| json!({"sessionId": session.id, "remoteMetadata": session.task()}))?
+            }
             "session.name.get" => self.alive(method, params, |session| json!({"name": session.name}))?,
             "session.name.set" => self.rename(method, params)?,
             "session.mode.get" => self.alive(method, params, |session| json!(session.mode))?,
@@ -272,15 +277,21 @@ impl Hub {
         });
         self.attach(client, &id);
         self.tell_of(&id, "session.created");
-        let (result, start, url) = self.known(&id, |session| (session.introduction(), session.start(), session.url.clone()))?;
+        let (result, start) = self.known(&id, |session| (session.introduction(), session.start()))?;
         if known {
             return Ok(result.into());
         }
-        let mut events = vec![Event::lasting("session.start", start), managed_settings()];
+        let mut events = vec![Event::lasting("session.start", start)];
         if cloud {
-            // A cloud session is remote from its first moment.
+            // A cloud session is remote from its first moment, and its worker says where.
             self.begin_timeline(&id, Remote::On);
-            events.push(remote_info(&format!("Remote control connected as {LOGIN}"), &url));
+            let repository = &params["cloud"]["repository"];
+            let (url, task) = self.known(&id, |session| (session.url.clone(), session.list_entry(repository)))?;
+            events.push(Event::lasting("session.requested", json!({})));
+            events.push(remote_info("Remote session", &url));
+            self.with(|state| state.tasks.insert(0, task));
+        } else {
+            events.push(managed_settings());
         }
         Ok(Answer { result, after: After::Tell { session: id, events } })
     }
@@ -366,7 +377,12 @@ impl Hub {
             session.live.prompts.push_back(Prompt { text, message_id: message_id.clone(), queued });
             session.id.clone()
         })?;
-        self.emit(&id, &Event::passing("pending_messages.modified", json!({})));
+        if self.known(&id, |session| session.cloud)? {
+            // That GitHub took it; the worker repeats it. The id in the answer is in neither (measured).
+            self.emit(&id, &Event::lasting("user.message", json!({"content": params["prompt"]})));
+        } else {
+            self.emit(&id, &Event::passing("pending_messages.modified", json!({})));
+        }
         Ok(json!({"messageId": message_id}))
     }
 

@@ -121,8 +121,6 @@ pub(super) enum Asked {
 
 impl Session {
     pub(super) fn new(id: String, cwd: PathBuf, cloud: bool) -> Self {
-        let place = if cloud { "copilot" } else { REPOSITORY };
-        let task = if cloud { id.clone() } else { uuid() };
         Self {
             id,
             cwd,
@@ -134,7 +132,7 @@ impl Session {
             permission_mode: "manual".to_owned(),
             model: None,
             steerable: false,
-            url: format!("https://github.com/{place}/tasks/{task}"),
+            url: format!("https://github.com/{REPOSITORY}/tasks/{}", uuid()),
             history: Vec::new(),
             agenda: VecDeque::new(),
             timeline_begun: false,
@@ -176,6 +174,10 @@ impl Session {
 
     /// What `session.create` and `session.resume` answer.
     pub(super) fn introduction(&self) -> Value {
+        if self.cloud {
+            let capabilities = json!({"ui": {"elicitation": false, "mcpApps": false, "canvases": false}, "extensions": false});
+            return json!({"sessionId": self.id, "capabilities": capabilities, "modelState": {}});
+        }
         let model = self.model.as_ref().map_or_else(|| json!({}), |model| json!({"modelId": model}));
         json!({
             "sessionId": self.id, "nativeSessionId": self.id, "startTime": self.started, "isRemote": self.cloud, "mode": self.mode,
@@ -187,6 +189,12 @@ impl Session {
 
     /// How a session begins.
     pub(super) fn start(&self) -> Value {
+        if self.cloud {
+            // By the worker, which knows nothing of this machine.
+            return json!({
+                "sessionId": self.id, "version": 1, "producer": "copilot-agent", "copilotVersion": VERSION, "startTime": self.started,
+            });
+        }
         json!({
             "sessionId": self.id, "version": 1, "producer": "copilot-agent", "copilotVersion": VERSION, "startTime": self.started,
             "contextTier": null, "context": self.context(), "remoteSteerable": false, "alreadyInUse": false,
@@ -198,6 +206,26 @@ impl Session {
         json!({
             "cwd": self.cwd, "gitRoot": self.cwd, "repository": REPOSITORY, "hostType": "github",
             "repositoryHost": "github.com", "branch": "main", "headCommit": "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d",
+        })
+    }
+
+    /// The id of its task at GitHub: not its own.
+    fn task_id(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// What a runtime knows of the task behind a session in the cloud.
+    pub(super) fn task(&self) -> Value {
+        json!({"resourceId": self.task_id(), "remoteSessionIds": [], "taskType": "cli", "state": "queued"})
+    }
+
+    /// The same in the list of the account's tasks.
+    pub(super) fn list_entry(&self, repository: &Value) -> Value {
+        let id = self.task_id();
+        json!({
+            "sessionId": id, "resourceId": id, "startTime": self.started, "modifiedTime": self.modified, "isRemote": true,
+            "name": "A cloud task", "summary": "A cloud task", "remoteSessionIds": [], "taskType": "cca", "state": "in_progress",
+            "repository": {"owner": repository["owner"], "name": repository["name"], "branch": ""},
         })
     }
 

@@ -26,7 +26,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::runtimes::{Choice, Joined};
+use super::choice::Choice;
+use super::runtimes::Joined;
 use super::view::View;
 use super::{Host, Kept, Progress};
 use crate::cli::Remote;

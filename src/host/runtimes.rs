@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use super::choice::Choice;
 use super::circumstances;
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, Report};
@@ -18,19 +18,6 @@ use crate::sdk::{Cli, Login, Process, Runtime, SdkError, Server};
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// Whoever holds the turn at the end of a session does so for milliseconds, or is launching: then the runtime is left to that one.
 const TURN_DEADLINE: Duration = Duration::from_secs(10);
-
-/// Which runtime a session is to live in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum Choice {
-    /// One of these CLIs, best first.
-    Cli {
-        candidates: Vec<Cli>,
-        /// In a runtime of its own.
-        isolated: bool,
-    },
-    /// Somebody else's.
-    External(Server),
-}
 
 /// A runtime that this process uses.
 pub(crate) struct Joined {

@@ -107,6 +107,8 @@ fn event_lines(event: &Event) -> Vec<Line> {
         Event::Notice { message: text } => message(Tone::Dim, "note: ", text),
         Event::Failed { message: text } => message(Tone::Error, "error: ", text),
         Event::Aborted { .. } => vec![Line::new(Tone::Attention, "the turn was broken off")],
+        Event::Completed { success: true, summary } => message(Tone::Good, "task complete: ", summary),
+        Event::Completed { success: false, summary } => message(Tone::Attention, "task failed: ", summary),
         Event::Idle => vec![Line::new(Tone::Dim, "idle: waits for a prompt")],
         Event::Missed(count) => vec![Line::new(Tone::Attention, format!("{count} events came too fast and are not shown"))],
         // Shown as a switch of remote, as the end, or not at all: a title only repeats the first prompt.
@@ -193,13 +195,7 @@ pub(crate) fn progress(step: &str, elapsed: Duration) -> String {
 
 /// The last line of the live view, in the longest form that fits: state, then keys.
 pub(crate) fn status_line(remote: Remote, activity: Activity, keys: Option<Leave>, columns: u16) -> String {
-    let activity = match activity {
-        Activity::Working => "working".to_owned(),
-        Activity::Idle => "idle".to_owned(),
-        Activity::Input(1) => "waits for an answer".to_owned(),
-        Activity::Input(count) => format!("{count} wait for an answer"),
-    };
-    let state = format!("remote {} | {activity}", remote.word());
+    let state = format!("remote {} | {}", remote.word(), activity_words(activity));
     let Some(leave) = keys else { return state };
     let leave = match leave {
         Leave::Detach => "d detach",
@@ -214,6 +210,15 @@ pub(crate) fn status_line(remote: Remote, activity: Activity, keys: Option<Leave
     ];
     let fits = |form: &&String| form.chars().count() < usize::from(columns);
     forms.iter().find(fits).cloned().unwrap_or(state)
+}
+
+pub(super) fn activity_words(activity: Activity) -> String {
+    match activity {
+        Activity::Working => "working".to_owned(),
+        Activity::Idle => "idle".to_owned(),
+        Activity::Input(1) => "waits for an answer".to_owned(),
+        Activity::Input(count) => format!("{count} wait for an answer"),
+    }
 }
 
 /// What `d` does.

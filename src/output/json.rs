@@ -71,6 +71,10 @@ enum Payload<'a> {
     TurnAborted {
         reason: &'a str,
     },
+    Completed {
+        success: bool,
+        summary: &'a str,
+    },
     Idle,
     Missed {
         count: u64,
@@ -217,6 +221,7 @@ fn event_message(event: &Event) -> Option<Payload<'_>> {
         Event::Answered { id, outcome } => Payload::Answered { id, outcome },
         Event::Title(title) => Payload::Title { title },
         Event::Aborted { reason } => Payload::TurnAborted { reason },
+        Event::Completed { success, summary } => Payload::Completed { success: *success, summary },
         Event::Idle => Payload::Idle,
         Event::Missed(count) => Payload::Missed { count: *count },
         // Told as `remote` and `ended`, or of no use to a program.

@@ -2,16 +2,14 @@
 
 use std::fmt::Write as _;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use super::columns::{age, aligned, one_line};
 use super::json::{self, document};
 use super::sanitised;
 use crate::registry::{RuntimeEntry, SessionEntry};
 
-/// The widest that a column gets, so that a long title does not push the rest away.
-const WIDEST: usize = 40;
 /// So much of an id tells sessions apart, and is enough to name one.
 const SHORT_ID: usize = 8;
 
@@ -26,25 +24,7 @@ pub(crate) fn table(sessions: &[SessionEntry], now: Timestamp, columns: Option<u
     }
     let mut rows = vec![HEADER.map(ToOwned::to_owned)];
     rows.extend(sessions.iter().map(|entry| row(entry, now, columns.is_some())));
-    let widths: [usize; 7] = std::array::from_fn(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0));
-    let room = columns.map_or(usize::MAX, usize::from);
-    let mut shown: Vec<usize> = (0..HEADER.len()).collect();
-    for column in DISPENSABLE {
-        let width: usize = shown.iter().map(|column| widths[*column] + 2).sum();
-        if width > room.saturating_add(2) {
-            shown.retain(|kept| *kept != column);
-        }
-    }
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for &column in &shown {
-            let _ = write!(line, "{}{:pad$}  ", row[column], "", pad = widths[column] - row[column].width());
-        }
-        text.push_str(&cut(line.trim_end(), room));
-        text.push('\n');
-    }
-    text
+    aligned(&rows, &DISPENSABLE, columns)
 }
 
 fn row(entry: &SessionEntry, now: Timestamp, short_id: bool) -> [String; 7] {
@@ -61,7 +41,7 @@ fn row(entry: &SessionEntry, now: Timestamp, short_id: bool) -> [String; 7] {
         one_line(entry.branch.as_deref().unwrap_or("-")),
         entry.remote.word().to_owned(),
         activity,
-        age(entry, now),
+        age(entry.started_at, now),
         id,
     ]
 }
@@ -108,7 +88,7 @@ pub(crate) fn details(entry: &SessionEntry, runtime: Option<&RuntimeEntry>, unsh
     }
     say("folder", &entry.directory.to_string_lossy());
     say("account", &format!("{} on {}", entry.login.login, entry.login.host));
-    say("started", &format!("{} ago", age(entry, now)));
+    say("started", &format!("{} ago", age(entry.started_at, now)));
     say("host", &format!("process {}{}", entry.host.pid(), if entry.detached { ", detached" } else { ", in a terminal" }));
     let program = entry.copilot_program.to_string_lossy();
     match entry.copilot_pid {
@@ -224,35 +204,6 @@ pub(crate) fn prune_document(notes: &[String], runtimes: usize) -> String {
         runtimes: usize,
     }
     document(Pruned { notes, runtimes })
-}
-
-/// Made harmless, and not wider than a column gets.
-fn one_line(text: &str) -> String {
-    cut(&sanitised(text).replace('\n', " "), WIDEST)
-}
-
-/// The beginning that fits.
-fn cut(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
-        return text.to_owned();
-    }
-    let mut width = 0;
-    let kept = text.chars().take_while(|character| {
-        width += character.width().unwrap_or(0);
-        width < columns
-    });
-    kept.chain(['…']).collect()
-}
-
-/// In the largest unit that is whole. A clock that was set back makes no negative ages.
-fn age(entry: &SessionEntry, now: Timestamp) -> String {
-    let age = now.duration_since(entry.started_at).max(SignedDuration::ZERO).as_secs();
-    match age {
-        0..60 => format!("{age}s"),
-        60..3600 => format!("{}m", age / 60),
-        3600..86400 => format!("{}h", age / 3600),
-        _ => format!("{}d", age / 86400),
-    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,17 @@ pub(crate) enum SdkError {
     RepositoryForbidden { message: String },
     #[error("the model cannot be used: {message}")]
     UnknownModel { message: String },
+    #[error("cloud sessions are refused: {message}")]
+    CloudRefused { message: String },
+    #[error("GitHub limits how often it is asked: {message}")]
+    RateLimited { message: String },
+    #[error("GitHub did not take the task: {message}")]
+    InvalidTask { message: String },
+    #[error("the task was created, but its worker did not start: {message}")]
+    NotStarted { task: String, message: String },
+    /// What went wrong can have happened before or after the task was created.
+    #[error("creating the task failed: {message}")]
+    Uncertain { message: String },
     #[error("GitHub could not be reached: {message}")]
     ServiceUnavailable { message: String },
     #[error("an answer was not what GitHub sends: {message}")]
@@ -103,6 +114,70 @@ impl SdkError {
         self
     }
 
+    /// Why a task could not be created. The CLI hands on the message of GitHub's answer without its status, or the answer as it is where it
+    /// has no message (measured), so the words are all there is.
+    pub(super) fn explain_cloud(self) -> Self {
+        let Self::Rpc { message, .. } = &self else { return self };
+        let message = shortened(message);
+        let lower = message.to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
+        if let Some(task) = ["No events found for task ", "No session.start event found for task "]
+            .iter()
+            .find_map(|start| message.strip_prefix(start))
+            .and_then(|rest| rest.split(['.', ' ']).next())
+        {
+            let (task, message) =
+                (task.to_owned(), if says(&["no events"]) { "nothing was heard of it".to_owned() } else { message });
+            return Self::NotStarted { task, message };
+        }
+        // A page of a proxy or a gateway, whatever its words.
+        if message.starts_with('<') {
+            Self::Uncertain { message }
+        } else if says(&["requires authentication"]) {
+            Self::SignedOut
+        } else if says(&["rate limit", "too many requests", "abuse detection"]) {
+            Self::RateLimited { message }
+        } else if says(&["connection refused"]) {
+            Self::ServiceUnavailable { message }
+        } else if says(&["bad credentials", "token has expired", "token is expired"]) {
+            Self::BadCredentials { message }
+        } else if says(&["saml", "single sign-on"]) {
+            Self::RepositoryForbidden { message }
+        } else if says(&[
+            "not accessible by",
+            "policy",
+            "not enabled",
+            "disabled",
+            "not allowed",
+            "forbidden",
+            "upgrade",
+            "quota",
+        ]) {
+            Self::CloudRefused { message }
+        } else if lower == "not found" || says(&["could not resolve", "repository not found"]) {
+            Self::RepositoryNotFound { message }
+        } else if says(&["validation failed", "invalid request", "bad request", "unprocessable"]) {
+            Self::InvalidTask { message }
+        } else {
+            Self::Uncertain { message: if message == "{}" { "GitHub gave no reason".to_owned() } else { message } }
+        }
+    }
+
+    /// Why the tasks could not be listed: "Remote session listing failed (401): …" (measured).
+    pub(super) fn explain_list(self) -> Self {
+        let Self::Rpc { message, .. } = self else { return self };
+        match http_status(&message) {
+            Some(401) => Self::BadCredentials { message },
+            Some(403) => Self::CloudRefused { message },
+            _ => Self::ServiceUnavailable { message },
+        }
+    }
+
+    /// Whether a task may be asked for again: nothing was created, and it may be better later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::ServiceUnavailable { .. })
+    }
+
     /// Why nobody is signed in, by the HTTP status in `reason`: "Failed to fetch PAT user login (401): …" (measured).
     pub(super) fn explain_sign_in(reason: String) -> Self {
         match http_status(&reason) {
@@ -147,6 +222,16 @@ impl SdkError {
     }
 }
 
+/// One line of bearable length: it may be a whole page.
+fn shortened(message: &str) -> String {
+    const CHARACTERS: usize = 300;
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
 /// The first number that can be the status of a failed request: "… login (401): …", "… info: 401 …".
 fn http_status(message: &str) -> Option<u16> {
     let numbers = message.split(|character: char| !character.is_ascii_digit());
@@ -179,6 +264,33 @@ mod tests {
         assert!(matches!(explain("something new", "something_new"), SdkError::ServiceUnavailable { .. }));
         assert!(matches!(rpc("expected ident at line 1 column 2").explain_enable(None), SdkError::UnexpectedAnswer { .. }));
         assert!(matches!(rpc(general).explain_enable(None), SdkError::Rpc { .. }));
+    }
+
+    #[test]
+    fn the_words_of_a_failed_create_tell_the_reason() {
+        let explain = |message: &str| rpc(message).explain_cloud();
+        assert!(matches!(explain("tcp connect error: Connection refused (os error 111)"), SdkError::ServiceUnavailable { .. }));
+        assert!(matches!(explain("<html>JavaScript is disabled</html>"), SdkError::Uncertain { .. }));
+        assert!(matches!(explain("Bad credentials"), SdkError::BadCredentials { .. }));
+        assert!(matches!(explain("session.create cloud requires authentication"), SdkError::SignedOut));
+        assert!(matches!(explain("You have exceeded a secondary rate limit. Please wait."), SdkError::RateLimited { .. }));
+        assert!(matches!(explain("Too Many Requests\n"), SdkError::RateLimited { .. }));
+        assert!(matches!(explain("Resource not accessible by personal access token"), SdkError::CloudRefused { .. }));
+        assert!(matches!(explain(r#"{"error":{"code":"policy_blocked"}}"#), SdkError::CloudRefused { .. }));
+        assert!(matches!(explain("Resource protected by organization SAML enforcement."), SdkError::RepositoryForbidden { .. }));
+        assert!(matches!(explain("Not Found"), SdkError::RepositoryNotFound { .. }));
+        assert!(matches!(explain("Validation Failed"), SdkError::InvalidTask { .. }));
+        let not_started = |message: &str| match explain(message) {
+            SdkError::NotStarted { task, .. } => task,
+            other => panic!("{other}"),
+        };
+        assert_eq!(not_started("No events found for task 1b4e-28"), "1b4e-28");
+        assert_eq!(not_started("No session.start event found for task 1b4e-28. Event types: [session.error]"), "1b4e-28");
+        for unclear in
+            ["{}", "Internal Server Error", "error sending request for url (https://api.githubcopilot.com/agents/tasks)"]
+        {
+            assert!(matches!(explain(unclear), SdkError::Uncertain { .. }), "{unclear}");
+        }
     }
 
     #[test]

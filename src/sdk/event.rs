@@ -62,6 +62,11 @@ pub(crate) enum Event {
     },
     /// Nothing left to do: waiting for a prompt.
     Idle,
+    /// The agent says that what it was asked for is done, or cannot be done.
+    Completed {
+        success: bool,
+        summary: String,
+    },
     /// The session ended.
     Ended,
     /// The runtime was faster than we: so many events are missing.
@@ -77,6 +82,8 @@ pub(crate) struct Attached {
     pub(crate) repository: Option<String>,
     pub(crate) host: Option<String>,
     pub(crate) branch: Option<String>,
+    /// Who wrote that the session began.
+    pub(crate) producer: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +124,7 @@ impl Event {
     /// Reads an event of the wire.
     pub(crate) fn parse(kind: &str, data: &Value) -> Self {
         match kind {
-            "session.start" | "session.resume" => Self::Started(Attached::parse(&data["context"])),
+            "session.start" | "session.resume" => Self::Started(Attached::parse(data)),
             "session.info" => match data["url"].as_str() {
                 Some(url) if data["infoType"] == "remote" => Self::Link { url: url.to_owned() },
                 _ => Self::Notice { message: text(data, "message") },
@@ -168,6 +175,7 @@ impl Event {
             "session.permissions_changed" => Self::PermissionMode(text(data, "mode")),
             "abort" => Self::Aborted { reason: text(data, "reason") },
             "session.idle" => Self::Idle,
+            "session.task_complete" => Self::Completed { success: data["success"] != false, summary: text(data, "summary") },
             "session.shutdown" => Self::Ended,
             _ => Self::Other,
         }
@@ -175,9 +183,15 @@ impl Event {
 }
 
 impl Attached {
-    fn parse(context: &Value) -> Self {
+    fn parse(data: &Value) -> Self {
+        let context = &data["context"];
         let field = |name: &str| context[name].as_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned);
-        Self { repository: field("repository"), host: field("repositoryHost"), branch: field("branch") }
+        Self {
+            repository: field("repository"),
+            host: field("repositoryHost"),
+            branch: field("branch"),
+            producer: text(data, "producer"),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use super::event::Warning;
 use super::runtime::{Login, call};
-use super::{Event, Runtime, SdkError, Secret};
+use super::{Event, Request, RequestKind, Runtime, SdkError, Secret};
 
 /// Events and answers come over one connection, through two queues of the SDK.
 const WARNING_DEADLINE: Duration = Duration::from_millis(300);
@@ -48,6 +48,15 @@ pub(crate) enum RemoteMode {
     On,
     /// See.
     Export,
+}
+
+/// A person's answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    No,
+    /// One of the choices of a question.
+    Choice(String),
 }
 
 /// An answer to enable.
@@ -89,7 +98,12 @@ impl Session {
         config.name.clone_from(&options.name);
         config.model.clone_from(&options.model);
         config.github_token = options.token.as_ref().map(|token| token.expose().to_owned());
-        let explain = |error| SdkError::from_call("session.create", &error).explain_create();
+        Self::begin(runtime, config).await.map_err(SdkError::explain_create)
+    }
+
+    /// Creates what `config` says.
+    pub(super) async fn begin(runtime: &Runtime, config: SessionConfig) -> Result<(Self, Events), SdkError> {
+        let explain = |error| SdkError::from_call("session.create", &error);
         let prepared = runtime.client.prepare_session(config).map_err(explain)?;
         // Events can come before the answer: a subscription made later never sees them (measured).
         let subscription = prepared.subscribe();
@@ -263,8 +277,32 @@ impl Session {
         self.call("sessions.close", json!({})).await.map(drop)
     }
 
+    /// Answers what the session waits for; false: somebody else was faster.
+    pub(crate) async fn answer(&self, request: &Request, answer: &Answer) -> Result<bool, SdkError> {
+        let id = &request.id;
+        let (method, params) = match (request.kind, answer) {
+            (RequestKind::Permission, answer) => {
+                let kind = if matches!(answer, Answer::Yes) { "approve-once" } else { "reject" };
+                ("session.permissions.handlePendingPermissionRequest", json!({ "requestId": id, "result": { "kind": kind } }))
+            }
+            (RequestKind::Plan, answer) => {
+                let response = match answer {
+                    Answer::Yes => json!({ "approved": true, "selectedAction": "interactive" }),
+                    _ => json!({ "approved": false }),
+                };
+                ("session.ui.handlePendingExitPlanMode", json!({ "requestId": id, "response": response }))
+            }
+            (RequestKind::Question, Answer::Choice(choice)) => {
+                let response = json!({ "answer": choice, "wasFreeform": false });
+                ("session.ui.handlePendingUserInput", json!({ "requestId": id, "response": response }))
+            }
+            (RequestKind::Question | RequestKind::Form, _) => return Ok(false),
+        };
+        Ok(self.call(method, params).await?["success"] != false)
+    }
+
     /// One request about this session.
-    async fn call(&self, method: &'static str, mut params: serde_json::Value) -> Result<serde_json::Value, SdkError> {
+    pub(super) async fn call(&self, method: &'static str, mut params: serde_json::Value) -> Result<serde_json::Value, SdkError> {
         params["sessionId"] = json!(self.id);
         call(&self.client, method, params).await
     }

@@ -56,6 +56,8 @@ pub struct Request {
     pub host: String,
     /// Without the query.
     pub path: String,
+    /// The query, without the question mark.
+    pub query: String,
     /// The JSON body; text where it is not JSON, null where there is none.
     pub body: Value,
     /// The whole `authorization` header. See [`Request::token`].
@@ -88,6 +90,15 @@ pub enum Fault {
     Delay(Duration),
     /// Closes the connection instead of answering.
     Drop,
+    /// Does what was asked for, and only then goes wrong like this.
+    After(Box<Fault>),
+}
+
+impl Fault {
+    /// [`Fault::After`].
+    pub fn after(self) -> Self {
+        Self::After(Box::new(self))
+    }
 }
 
 /// What the model does when it is next asked.
@@ -216,6 +227,28 @@ impl GitHub {
         self.shared.lock().script.extend(replies);
     }
 
+    // Tasks in the cloud.
+
+    /// What the worker of each task that is created from now on reports at once. `TASK` in the data stands for the task's id.
+    pub fn worker_begins<'a>(&self, events: impl IntoIterator<Item = (&'a str, Value)>) {
+        self.shared.lock().begins = events.into_iter().map(|(kind, data)| (kind.to_owned(), data)).collect();
+    }
+
+    /// What it reports when it is told a prompt, after the prompt itself.
+    pub fn worker_replies<'a>(&self, events: impl IntoIterator<Item = (&'a str, Value)>) {
+        self.shared.lock().replies = events.into_iter().map(|(kind, data)| (kind.to_owned(), data)).collect();
+    }
+
+    /// What it reports now.
+    pub fn worker_reports(&self, task: &str, kind: &str, data: Value) {
+        self.shared.lock().cloud_event(task, kind, data);
+    }
+
+    /// The tasks that were created: id and `owner/name`.
+    pub fn tasks(&self) -> Vec<(String, String)> {
+        self.shared.lock().tasks.iter().map(|task| (task.id.clone(), task.repository())).collect()
+    }
+
     // The account, and trouble.
 
     /// Merges `patch` into the answer about the account; null takes a field away.
@@ -300,8 +333,13 @@ struct State {
     /// Commands not yet handed out, each for one session or for any.
     commands: Vec<(Option<String>, Value)>,
     completed: Vec<String>,
-    /// What the workers of cloud tasks have reported, each with the id of its task.
-    cloud_events: Vec<(String, Value)>,
+    /// Sessions in the cloud.
+    tasks: Vec<Task>,
+    /// What a worker reports at first, and when it is told a prompt.
+    begins: Vec<(String, Value)>,
+    replies: Vec<(String, Value)>,
+    /// The milliseconds of the last event: the CLI sorts by them.
+    last_event: i64,
     /// How each task is shared, once that was set.
     sharing: HashMap<String, Value>,
     script: VecDeque<Reply>,
@@ -309,6 +347,32 @@ struct State {
     /// What `/copilot_internal/user` answers.
     user: Map<String, Value>,
     ids: usize,
+}
+
+/// A session in the cloud.
+struct Task {
+    id: String,
+    owner: Option<String>,
+    name: Option<String>,
+    created: String,
+    /// What its worker has reported.
+    events: Vec<Value>,
+}
+
+impl Task {
+    fn repository(&self) -> String {
+        format!("{}/{}", self.owner.as_deref().unwrap_or_default(), self.name.as_deref().unwrap_or_default())
+    }
+}
+
+/// The worker is there, and takes prompts.
+pub fn worker_starts() -> Value {
+    json!({"sessionId": "session-of-TASK", "version": 1, "producer": "copilot-agent", "startTime": NOW, "copilotVersion": "1.0.102"})
+}
+
+/// Where the worker says that it can be seen.
+pub fn worker_link() -> Value {
+    json!({"infoType": "remote", "message": "Remote session", "url": "https://github.com/octocat/hello-world/tasks/TASK"})
 }
 
 struct FaultRule {
@@ -327,7 +391,10 @@ impl State {
             taken: HashMap::new(),
             commands: Vec::new(),
             completed: Vec::new(),
-            cloud_events: Vec::new(),
+            tasks: Vec::new(),
+            begins: vec![("session.requested".to_owned(), json!({})), ("session.start".to_owned(), worker_starts())],
+            replies: Vec::new(),
+            last_event: 0,
             sharing: HashMap::new(),
             script: VecDeque::new(),
             faults: Vec::new(),
@@ -341,11 +408,26 @@ impl State {
         format!("{prefix}-{}", self.ids)
     }
 
+    /// Creates a task, in a repository or none.
+    fn create_task(&mut self, repository: &Value) -> String {
+        let id = self.fresh("cloud");
+        let name = |field: &str| repository[field].as_str().map(str::to_owned);
+        let created = jiff::Timestamp::now().to_string();
+        self.tasks.push(Task { id: id.clone(), owner: name("owner"), name: name("name"), created, events: Vec::new() });
+        for (kind, data) in self.begins.clone() {
+            self.cloud_event(&id, &kind, data);
+        }
+        id
+    }
+
     fn cloud_event(&mut self, task: &str, kind: &str, data: Value) {
         let id = self.fresh("event");
-        let mut event = json!({"id": id, "type": kind, "timestamp": NOW, "parentId": null});
-        event["data"] = data;
-        self.cloud_events.push((task.to_owned(), event));
+        self.last_event = jiff::Timestamp::now().as_millisecond().max(self.last_event + 1);
+        let at = jiff::Timestamp::from_millisecond(self.last_event).expect("a time").to_string();
+        let data: Value = serde_json::from_str(&data.to_string().replace("TASK", task)).expect("still JSON");
+        let event = json!({"id": id, "type": kind, "timestamp": at, "parentId": null, "data": data});
+        let found = self.tasks.iter_mut().find(|known| known.id == task).expect("a task that was created");
+        found.events.push(event);
     }
 
     /// Uses up one of the faults that match.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{MODELS, Reply, Request, State, UNSCRIPTED, control_id};
+use super::{MODELS, Reply, Request, State, Task, UNSCRIPTED, control_id};
 
 /// What goes back, before it is HTTP.
 pub(super) enum Answer {
@@ -62,12 +62,32 @@ pub(super) fn route(state: &mut State, request: &Request) -> Answer {
 
         // Tasks: how a session is shared, and sessions in the cloud.
         ("POST", ["agents", "tasks"]) => {
-            let id = state.fresh("cloud");
-            let start = json!({"sessionId": id, "version": 1, "producer": "copilot-agent", "startTime": NOW, "copilotVersion": "1.0.102"});
-            state.cloud_event(&id, "session.start", start);
-            ok(json!({"id": id, "state": "in_progress", "name": "A cloud task", "created_at": NOW, "updated_at": NOW}))
+            let id = state.create_task(&body["repositories"][0]);
+            ok(json!({"id": id, "state": "queued", "name": "A cloud task", "created_at": NOW, "updated_at": NOW}))
         }
-        ("GET", ["agents", "tasks"]) => ok(json!({"tasks": []})),
+        // Archived ones are asked for as well, and there are none.
+        ("GET", ["agents", "tasks"]) if request.query.contains("is_archived=true") => ok(json!({"tasks": []})),
+        ("GET", ["agents", "tasks"]) => {
+            let entry = |(index, task): (usize, &Task)| {
+                let repository = json!({"id": index, "owner": {"login": task.owner}, "name": task.name});
+                json!({
+                    "id": task.id, "name": "A cloud task", "state": "in_progress",
+                    "created_at": task.created, "updated_at": task.created,
+                    "repository": if task.owner.is_some() { repository } else { Value::Null },
+                })
+            };
+            // The latest first, as many as a page has.
+            let tasks: Vec<Value> = state.tasks.iter().enumerate().rev().take(50).map(entry).collect();
+            ok(json!({"tasks": tasks}))
+        }
+        // By the place of its first task: without an answer the CLI leaves a task out of the list.
+        ("GET", ["repositories", id]) => match id.parse().ok().and_then(|id: usize| state.tasks.get(id)) {
+            Some(task) => ok(json!({
+                "id": id.parse::<u64>().unwrap_or_default(), "name": task.name, "full_name": task.repository(),
+                "owner": {"login": task.owner, "id": 583_231, "type": "User"},
+            })),
+            None => Answer::Json(404, json!({"message": "Not Found"})),
+        },
         ("GET" | "PATCH", ["agents", "tasks", id]) => {
             if let Some(status) = body.get("sharing_status") {
                 state.sharing.insert((*id).to_owned(), status.clone());
@@ -76,8 +96,7 @@ pub(super) fn route(state: &mut State, request: &Request) -> Answer {
             ok(json!({"id": id, "state": "in_progress", "sharing_status": sharing, "created_at": NOW, "updated_at": NOW}))
         }
         ("GET", ["agents", "tasks", id, "events"]) => {
-            let of_task = state.cloud_events.iter().filter(|(task, _)| task == id);
-            let events: Vec<&Value> = of_task.map(|(_, event)| event).collect();
+            let events = state.tasks.iter().find(|task| task.id == *id).map(|task| task.events.clone()).unwrap_or_default();
             ok(json!({"events": events, "total": events.len()}))
         }
         // The client asks the worker whether it may steer, and fetches the answer later.
@@ -85,7 +104,16 @@ pub(super) fn route(state: &mut State, request: &Request) -> Answer {
         ("GET", ["agents", "tasks", _, "rpc", call]) => {
             ok(json!({"id": call, "state": "completed", "result": {"blocked": false, "required": false}}))
         }
-        ("POST", ["agents", "tasks", _, "steer"]) => ok(json!({})),
+        ("POST", ["agents", "tasks", id, "steer"]) => {
+            if body["type"] == "user_message" {
+                let data = json!({"content": body["content"], "messageId": state.fresh("message"), "source": "user"});
+                state.cloud_event(id, "user.message", data);
+                for (kind, data) in state.replies.clone() {
+                    state.cloud_event(id, &kind, data);
+                }
+            }
+            ok(json!({}))
+        }
         _ => Answer::Json(404, json!({"message": "Not Found"})),
     }
 }

@@ -72,18 +72,23 @@ async fn handle(host: &str, shared: &Shared, request: hyper::Request<Incoming>) 
         method: head.method.to_string(),
         host: host.to_owned(),
         path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
         body: match body.as_ref() {
             [] => Value::Null,
             body => serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into()),
         },
         authorization,
     };
-    let fault = {
+    let mut fault = {
         let mut state = shared.lock();
         state.requests.push(request.clone());
         state.take_fault(&request)
     };
     shared.changed.notify_all();
+    if let Some(Fault::After(then)) = fault {
+        let _ = route(&mut shared.lock(), &request);
+        fault = Some(*then);
+    }
     let answer = match fault {
         Some(Fault::Hang) => pending().await,
         Some(Fault::Drop) => return Err(io::ErrorKind::ConnectionAborted.into()),
@@ -93,6 +98,7 @@ async fn handle(host: &str, shared: &Shared, request: hyper::Request<Incoming>) 
             tokio::time::sleep(delay).await;
             route(&mut shared.lock(), &request)
         }
+        Some(Fault::After(_)) => unreachable!("nothing goes wrong twice"),
         None => route(&mut shared.lock(), &request),
     };
     shared.changed.notify_all();

@@ -1,0 +1,190 @@
+//! `cloud`: sessions on GitHub's compute, one or hundreds.
+
+mod many;
+mod one;
+mod tasks;
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli::{self, Cloud, CloudCommand, CloudLaunch};
+use crate::cloud::Ready;
+use crate::cloud::launch::{Launcher, Live};
+use crate::cloud::order::{Order, Target, merged, read_list};
+use crate::context::{Context, Deadline};
+use crate::error::{DeadlinePassed, Exit, UsageError};
+use crate::host::choice::{self, Choice};
+use crate::host::runtimes::{self, Joined};
+use crate::line::{Line, Tone};
+use crate::link::QrOptions;
+use crate::output::Update;
+use crate::registry::Registry;
+use crate::sdk::Login;
+use crate::settings::setting;
+use crate::{env, input, repo};
+
+/// Until a runtime answers and somebody is signed in.
+const RUNTIME_TIMEOUT: Duration = Duration::from_mins(1);
+/// A list comes from another program, which takes its time.
+const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
+
+pub(crate) async fn run(context: &mut Context<'_>, args: Cloud) -> anyhow::Result<Exit> {
+    match args.command {
+        Some(CloudCommand::List(list)) => tasks::list(context, list).await,
+        Some(CloudCommand::Open(open)) => tasks::open(context, open).await,
+        None => launch(context, args.launch).await,
+    }
+}
+
+/// What is launched, and how.
+struct Run {
+    orders: Vec<Order>,
+    timeout: Option<Duration>,
+    qr: QrOptions,
+    args: CloudLaunch,
+    login: Login,
+}
+
+async fn launch(context: &mut Context<'_>, mut args: CloudLaunch) -> anyhow::Result<Exit> {
+    let qr = QrOptions::new(std::mem::take(&mut args.qr))?;
+    let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
+    let timeout = setting(args.timeout, env::TIMEOUT, cli::duration)?;
+    let many = args.repos_from.is_some() || args.repo.len() > 1;
+    check(&args, many)?;
+    let orders = orders(context, &args).await?;
+    let deadline = Deadline::new(timeout.unwrap_or(RUNTIME_TIMEOUT));
+    let choice = Choice::new(&args.runtime, server)?;
+    let registry = Registry::create()?;
+    let mut joined = runtimes::acquire(context, &registry, &choice, deadline, None).await?;
+    let launched = async {
+        let login = sign_in(context, &mut joined, deadline).await?;
+        let run = Run { orders, timeout, qr, args, login };
+        if many { many::run(context, &joined, run).await } else { one::run(context, &joined, run).await }
+    };
+    let launched = launched.await;
+    leave(context, joined, launched).await
+}
+
+/// Who is signed in, as every command tells.
+async fn sign_in(context: &mut Context<'_>, joined: &mut Joined, deadline: Deadline) -> anyhow::Result<Login> {
+    let login = context.step("signing in", deadline, joined.runtime.login()).await?;
+    joined.signed_in(&login)?;
+    Ok(login)
+}
+
+/// Uses the runtime no longer.
+async fn leave(context: &mut Context<'_>, joined: Joined, done: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+    let done = match done {
+        Ok(done) => Ok(done),
+        Err(error) => Err(runtimes::better_reason(&joined.entry.server, error).await),
+    };
+    let ask = !done.as_ref().is_err_and(|error| error.is::<DeadlinePassed>());
+    joined.leave(context, ask, done.as_ref().err()).await;
+    done
+}
+
+impl Run {
+    fn launcher<'a>(&'a self, directory: &'a Path, joined: &'a Joined) -> Launcher<'a> {
+        Launcher { runtime: &joined.runtime, directory, host: &self.login.host, timeout: self.timeout }
+    }
+
+    fn ready(&self, order: &Order, live: &Live, joined: &Joined) -> Ready {
+        Ready {
+            order: order.clone(),
+            session_id: live.session.id().to_owned(),
+            task: live.task.clone(),
+            link: live.link.clone(),
+            login: self.login.clone(),
+            copilot_version: joined.runtime.version().to_owned(),
+            demo: self.args.runtime.demo,
+        }
+    }
+}
+
+/// Refuses what does not go together.
+fn check(args: &CloudLaunch, many: bool) -> Result<(), UsageError> {
+    let from_stdin = args.repos_from.as_deref().is_some_and(|file| file.as_os_str() == "-");
+    if from_stdin && args.prompt.as_deref() == Some("-") {
+        return Err(UsageError::new(
+            "--repos-from - and --prompt - both read stdin",
+            "give the prompt as an argument, or after a tab in each line",
+        ));
+    }
+    for (name, given) in [("--follow", args.follow), ("--open", args.open)] {
+        if many && given {
+            return Err(UsageError::new(format!("{name} is for a single task"), "launch the tasks without it, then look at one"));
+        }
+    }
+    Ok(())
+}
+
+/// What is to be launched; all of it is checked before anything is sent.
+async fn orders(context: &mut Context<'_>, args: &CloudLaunch) -> anyhow::Result<Vec<Order>> {
+    let host = env::github_host();
+    let reading = Deadline::new(NO_TIMEOUT);
+    let prompt = match args.prompt.as_deref() {
+        Some("-") => Some(input::text(context, reading, "prompt").await?),
+        other => other.map(ToOwned::to_owned),
+    };
+    let orders = if let Some(file) = &args.repos_from {
+        let text = if file.as_os_str() == "-" {
+            input::all(context, reading, "repositories").await?
+        } else {
+            std::fs::read_to_string(file)
+                .map_err(|error| UsageError::new(format!("--repos-from {}: {error}", file.display()), LIST))?
+        };
+        let orders = read_list(&text, &host, prompt.as_deref())
+            .map_err(|wrong| UsageError::new(format!("--repos-from: nothing was launched\n{}", wrong.join("\n")), LIST))?;
+        if orders.is_empty() {
+            return Err(UsageError::new(format!("--repos-from {}: it names no repository", file.display()), LIST).into());
+        }
+        orders
+    } else if args.repo.is_empty() {
+        let target = if args.no_repo || args.runtime.demo { demo_or_none(args) } else { here(context, &host).await? };
+        vec![Order { lines: vec![1], target, prompt }]
+    } else {
+        let mut orders = Vec::with_capacity(args.repo.len());
+        for (index, text) in args.repo.iter().enumerate() {
+            let target = Target::parse(text, &host).map_err(|why| {
+                UsageError::new(format!("--repo {text}: {why}"), "for example: --repo octocat/hello-world@main")
+            })?;
+            orders.push(Order { lines: vec![index + 1], target, prompt: prompt.clone() });
+        }
+        orders
+    };
+    if args.allow_duplicates {
+        return Ok(orders);
+    }
+    let orders = merged(orders);
+    for order in orders.iter().filter(|order| order.lines.len() > 1) {
+        let more = order.lines[1..].iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let text =
+            format!("line {}, {}: the same as in {more}: launched once (--allow-duplicates)", order.lines[0], order.target);
+        context.terminal.say(&Line::new(Tone::Dim, text));
+    }
+    Ok(orders)
+}
+
+const LIST: &str = "a line each: octocat/hello-world, or octocat/hello-world@main, and after a tab its own prompt";
+
+fn demo_or_none(args: &CloudLaunch) -> Target {
+    if args.no_repo {
+        return Target::NO_REPOSITORY;
+    }
+    Target::parse("octocat/hello-world@main", "github.com").unwrap_or(Target::NO_REPOSITORY)
+}
+
+/// This folder's repository and branch, as far as GitHub has them.
+async fn here(context: &mut Context<'_>, host: &str) -> anyhow::Result<Target> {
+    let directory = context.directory.clone();
+    let deadline = Deadline::new(RUNTIME_TIMEOUT);
+    let found = context.step("looking for the repository", deadline, repo::find(&directory, host)).await?;
+    if let Some(branch) = &found.branch {
+        let unpushed =
+            context.within("looking for the repository", deadline, async { anyhow::Ok(repo::unpushed(&directory).await) });
+        if let Some(why) = unpushed.await? {
+            context.tell(&Update::Caution(format!("the branch {branch}: {why}; the agent sees what is on GitHub")))?;
+        }
+    }
+    Ok(Target { slug: Some(found.slug), branch: found.branch })
+}

@@ -1,0 +1,367 @@
+//! Tasks at GitHub, in words and for programs.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::columns::{age, aligned, one_line};
+use super::human::activity_words;
+use super::json::document;
+use crate::cloud::{Created, Failure, Link, Order, Ready};
+use crate::error::Report;
+use crate::line::{Line, Tone};
+use crate::registry::Activity;
+use crate::sdk::Task;
+
+/// A task that is ready, in `ready`.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "ready", rename_all = "camelCase")]
+struct ReadyTask<'a> {
+    #[serde(flatten)]
+    place: Place<'a>,
+    session_id: &'a str,
+    remote: &'static str,
+    login: &'a str,
+    host: &'a str,
+    demo: bool,
+    copilot_version: &'a str,
+}
+
+/// One that is not, in `failed`.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "failed", rename_all = "camelCase")]
+struct FailedTask<'a> {
+    #[serde(flatten)]
+    place: Place<'a>,
+    /// `no`, `yes`, `found`, `unknown`.
+    created: &'static str,
+    code: u8,
+    reason: &'static str,
+    message: &'a str,
+    hints: &'a [String],
+}
+
+/// What was asked for, and where it is.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Place<'a> {
+    line: usize,
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    same_lines: &'a [usize],
+    repository: Option<String>,
+    branch: Option<&'a str>,
+    /// Whether the agent was told of the branch; None: there is none.
+    branch_delivered: Option<bool>,
+    prompt_delivered: Option<bool>,
+    task_id: Option<&'a str>,
+    url: Option<&'a str>,
+    /// Made from the task's id.
+    url_derived: bool,
+}
+
+impl<'a> Place<'a> {
+    fn new(order: &'a Order, task: Option<&'a str>, link: Option<&'a Link>, delivered: bool) -> Self {
+        let (line, same_lines) = order.lines.split_first().unwrap_or((&0, &[]));
+        Self {
+            line: *line,
+            same_lines,
+            repository: order.target.slug.as_ref().map(ToString::to_string),
+            branch: order.target.branch.as_deref(),
+            branch_delivered: order.target.branch.as_ref().map(|_| delivered && order.prompt.is_some()),
+            prompt_delivered: order.prompt.as_ref().map(|_| delivered),
+            task_id: task,
+            url: link.map(|link| link.url.as_str()),
+            url_derived: link.is_some_and(|link| link.derived),
+        }
+    }
+}
+
+/// The line of a task that is ready.
+pub(crate) fn ready_document(ready: &Ready) -> String {
+    document(ReadyTask {
+        place: Place::new(&ready.order, Some(&ready.task), Some(&ready.link), true),
+        session_id: &ready.session_id,
+        remote: "on",
+        login: &ready.login.login,
+        host: &ready.login.host,
+        demo: ready.demo,
+        copilot_version: &ready.copilot_version,
+    })
+}
+
+/// The line of one that is not.
+pub(crate) fn failed_document(order: &Order, created: &Created, report: &Report) -> String {
+    let (word, task, link) = match created {
+        Created::No => ("no", None, None),
+        Created::Unknown => ("unknown", None, None),
+        Created::Task { id, link } => ("yes", Some(id.as_str()), link.as_ref()),
+        Created::Found { id, link } => ("found", Some(id.as_str()), link.as_ref()),
+    };
+    document(FailedTask {
+        place: Place::new(order, task, link, false),
+        created: word,
+        code: report.exit.code(),
+        reason: report.reason,
+        message: &report.message,
+        hints: &report.hints,
+    })
+}
+
+/// The line of one that was waited for.
+pub(crate) fn finished_document(ready: &Ready, summary: Option<&str>, report: Option<&Report>) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "finished", rename_all = "camelCase")]
+    struct Finished<'a> {
+        line: usize,
+        task_id: &'a str,
+        url: &'a str,
+        code: u8,
+        reason: Option<&'a str>,
+        message: Option<&'a str>,
+        summary: Option<&'a str>,
+    }
+    document(Finished {
+        line: ready.order.lines[0],
+        task_id: &ready.task,
+        url: &ready.link.url,
+        code: report.map_or(0, |report| report.exit.code()),
+        reason: report.map(|report| report.reason),
+        message: report.map(|report| report.message.as_str()),
+        summary,
+    })
+}
+
+/// The same for people.
+pub(crate) fn finished_line(ready: &Ready, summary: Option<&str>, report: Option<&Report>) -> Line {
+    let head = format!("line {}, {}: ", ready.order.lines[0], ready.order.target);
+    match report {
+        Some(report) => Line::new(Tone::Attention, head + &report.message),
+        None => Line::new(Tone::Good, head + "done" + &summary.map_or_else(String::new, |summary| format!(": {summary}"))),
+    }
+}
+
+/// Which task it is.
+pub(crate) fn ready_line(ready: &Ready) -> Line {
+    let target = &ready.order.target;
+    let place = match (&target.slug, &target.branch) {
+        (Some(slug), Some(branch)) => format!("{slug}, branch {branch}"),
+        (Some(slug), None) => slug.to_string(),
+        (None, _) => "no repository".to_owned(),
+    };
+    Line::new(Tone::Strong, format!("task: {} ({place}), on GitHub's compute", ready.task))
+}
+
+/// What is to be known of its link and its branch.
+pub(crate) fn task_notes(ready: &Ready) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if ready.demo {
+        lines.push(Line::new(Tone::Attention, "demo: nothing runs, nothing is shared, the link opens no session"));
+    } else {
+        let host = if ready.login.host == "github.com" { "" } else { &format!(" on {}", ready.login.host) };
+        let login = &ready.login.login;
+        lines.push(Line::new(Tone::Plain, format!("phone: sign in{host} as {login}; for other accounts the link is a 404")));
+    }
+    if ready.link.derived && !ready.demo {
+        let host = &ready.login.host;
+        let text =
+            format!("the link was made from the task's id; if it opens nothing, the task is on https://{host}/copilot/agents");
+        lines.push(Line::new(Tone::Attention, text));
+    }
+    if let Some(branch) = target_without_word(&ready.order) {
+        lines.push(Line::new(Tone::Attention, untold(branch)));
+    }
+    lines
+}
+
+/// The branch that the agent was not told of.
+pub(crate) fn target_without_word(order: &Order) -> Option<&str> {
+    order.target.branch.as_deref().filter(|_| order.prompt.is_none())
+}
+
+fn untold(branch: &str) -> String {
+    format!("the agent does not know of the branch {branch}: it is told in the first prompt, so say it in yours, or use --prompt")
+}
+
+/// What became of a task that failed, and where it may be.
+pub(crate) fn created_lines(created: &Created, host: &str) -> Vec<Line> {
+    let at = |link: &Option<Link>| link.as_ref().map_or_else(String::new, |link| format!(": {}", link.url));
+    let text = match created {
+        Created::No => return Vec::new(),
+        Created::Task { id, link } => format!("the task {id} exists all the same{}", at(link)),
+        Created::Found { id, link } => format!("a task of this repository was created meanwhile, {id}{}", at(link)),
+        Created::Unknown => {
+            format!("whether a task was created is not known; see https://{host}/copilot/agents before trying again")
+        }
+    };
+    vec![Line::new(Tone::Attention, text)]
+}
+
+/// One of many that failed.
+pub(crate) fn failed_lines(failure: &Failure, order: &Order, report: &Report, host: &str) -> Vec<Line> {
+    let text = format!("line {}, {}: {}", order.lines[0], order.target, report.message.lines().next().unwrap_or_default());
+    let mut lines = vec![Line::new(Tone::Attention, text)];
+    lines.extend(created_lines(&failure.created, host));
+    lines
+}
+
+/// The last line of the live view, in the longest form that fits. `keys`: there are some, and those that answer what waits.
+pub(crate) fn status_line(activity: Activity, keys: Option<Option<&str>>, columns: u16) -> String {
+    let state = format!("cloud | {}", activity_words(activity));
+    let Some(answer) = keys else { return state };
+    let leave = answer.unwrap_or("d leave");
+    let forms = [
+        format!("{state} | {leave}, q QR, o open, c copy, ? help"),
+        format!("{state} | {leave}, ? help"),
+        format!("{state} | ? help"),
+    ];
+    let fits = |form: &&String| form.chars().count() < usize::from(columns);
+    forms.iter().find(fits).cloned().unwrap_or(state)
+}
+
+/// What `?` shows.
+pub(crate) fn help_lines() -> Vec<Line> {
+    [
+        "q  draw the QR code again",
+        "o  open the link in this machine's browser",
+        "c  copy the link (the terminal has to allow it: OSC 52)",
+        "a  allow or approve what waits; d denies it; a number chooses an answer",
+        "d  leave, where nothing waits; Ctrl-C leaves at once: the task goes on at GitHub",
+        "?  this help",
+    ]
+    .map(|text| Line::new(Tone::Plain, text))
+    .into()
+}
+
+/// Tasks of the account, for people.
+pub(crate) fn tasks_table(tasks: &[(Task, Option<Link>)], now: Timestamp, width: Option<u16>) -> String {
+    if tasks.is_empty() {
+        return "no tasks\n".to_owned();
+    }
+    let header = ["REPOSITORY", "STATE", "AGE", "NAME", "ID", "URL"].map(ToOwned::to_owned);
+    let rows = tasks.iter().map(|(task, link)| {
+        [
+            one_line(task.repository.as_deref().unwrap_or("-")),
+            one_line(&task.state),
+            task.created_at.map_or_else(|| "-".to_owned(), |at| age(at, now)),
+            one_line(task.name.as_deref().unwrap_or("-")),
+            one_line(&task.id),
+            link.as_ref().map_or_else(|| "-".to_owned(), |link| link.url.clone()),
+        ]
+    });
+    // On a screen, the link and then the name go first: `cloud open` takes the id.
+    aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), &[5, 3, 0], width)
+}
+
+/// The same for programs.
+pub(crate) fn tasks_document(tasks: &[(Task, Option<Link>)], now: Timestamp) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Entry<'a> {
+        task_id: &'a str,
+        name: Option<&'a str>,
+        repository: Option<&'a str>,
+        state: &'a str,
+        url: Option<&'a str>,
+        url_derived: bool,
+        created_at: Option<String>,
+        age_seconds: Option<i64>,
+    }
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "tasks")]
+    struct Tasks<'a> {
+        tasks: Vec<Entry<'a>>,
+    }
+    let tasks = tasks.iter().map(|(task, link)| Entry {
+        task_id: &task.id,
+        name: task.name.as_deref(),
+        repository: task.repository.as_deref(),
+        state: &task.state,
+        url: link.as_ref().map(|link| link.url.as_str()),
+        url_derived: link.is_some(),
+        created_at: task.created_at.map(|at| at.to_string()),
+        age_seconds: task.created_at.map(|at| now.duration_since(at).as_secs().max(0)),
+    });
+    document(Tasks { tasks: tasks.collect() })
+}
+
+/// A task in the list, for those who open it.
+pub(crate) fn task_document(task: &str, link: &Link) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "task", rename_all = "camelCase")]
+    struct One<'a> {
+        task_id: &'a str,
+        url: &'a str,
+        url_derived: bool,
+    }
+    document(One { task_id: task, url: &link.url, url_derived: link.derived })
+}
+
+/// What a run over a list came to.
+#[derive(Debug, Default)]
+pub(crate) struct Summary {
+    pub(crate) all: usize,
+    pub(crate) ready: usize,
+    /// Lines of which no task was created.
+    pub(crate) failed: Vec<usize>,
+    /// Lines that failed, with a task that exists.
+    pub(crate) created: Vec<usize>,
+    /// Lines of which it is not known.
+    pub(crate) unknown: Vec<usize>,
+    /// Lines that were not begun.
+    pub(crate) not_begun: Vec<usize>,
+    /// Lines whose task was waited for, and did not end well.
+    pub(crate) unfinished: Vec<usize>,
+}
+
+impl Summary {
+    pub(crate) fn is_good(&self) -> bool {
+        self.ready == self.all && self.unfinished.is_empty()
+    }
+
+    /// In one sentence.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{} of {} tasks ready", self.ready, self.all);
+        for (what, lines) in [
+            ("not created", &self.failed),
+            ("created but not ready", &self.created),
+            ("not known whether created", &self.unknown),
+            ("not begun", &self.not_begun),
+            ("not done", &self.unfinished),
+        ] {
+            if !lines.is_empty() {
+                let _ = write!(text, "; {what}: {} ({})", lines.len(), ranges(lines));
+            }
+        }
+        text
+    }
+}
+
+/// Numbers of lines: `line 3`, `lines 1-4, 7`.
+fn ranges(lines: &[usize]) -> String {
+    let mut sorted = lines.to_vec();
+    sorted.sort_unstable();
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for line in sorted {
+        match ranges.last_mut() {
+            Some((_, end)) if *end + 1 == line => *end = line,
+            _ => ranges.push((line, line)),
+        }
+    }
+    let shown: Vec<String> =
+        ranges.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") }).collect();
+    format!("line{} {}", if lines.len() == 1 { "" } else { "s" }, shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Summary, ranges};
+
+    #[test]
+    fn lines_are_named_shortly() {
+        assert_eq!(ranges(&[7]), "line 7");
+        assert_eq!(ranges(&[4, 2, 1, 3, 9]), "lines 1-4, 9");
+        let summary = Summary { all: 5, ready: 3, failed: vec![2], unknown: vec![5], ..Summary::default() };
+        assert_eq!(summary.text(), "3 of 5 tasks ready; not created: 1 (line 2); not known whether created: 1 (line 5)");
+    }
+}

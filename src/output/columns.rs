@@ -1,0 +1,64 @@
+//! Tables for people.
+
+use std::fmt::Write as _;
+
+use jiff::{SignedDuration, Timestamp};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use super::sanitised;
+
+/// The widest that a column of names gets, so that a long title does not push the rest away.
+const WIDEST: usize = 40;
+
+/// Rows below each other, the header first. On a screen of so many columns, those that are `dispensable` are left out where they do not
+/// fit, first things first: lines that wrap make no table.
+pub(super) fn aligned<const N: usize>(rows: &[[String; N]], dispensable: &[usize], screen: Option<u16>) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0));
+    let room = screen.map_or(usize::MAX, usize::from);
+    let mut shown: Vec<usize> = (0..N).collect();
+    for column in dispensable {
+        let width: usize = shown.iter().map(|column| widths[*column] + 2).sum();
+        if width > room.saturating_add(2) {
+            shown.retain(|kept| kept != column);
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for &column in &shown {
+            let _ = write!(line, "{}{:pad$}  ", row[column], "", pad = widths[column] - row[column].width());
+        }
+        text.push_str(&cut(line.trim_end(), room));
+        text.push('\n');
+    }
+    text
+}
+
+/// Made harmless, and not wider than a column gets.
+pub(super) fn one_line(text: &str) -> String {
+    cut(&sanitised(text).replace('\n', " "), WIDEST)
+}
+
+/// The beginning that fits.
+fn cut(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut width = 0;
+    let kept = text.chars().take_while(|character| {
+        width += character.width().unwrap_or(0);
+        width < columns
+    });
+    kept.chain(['…']).collect()
+}
+
+/// In the largest unit that is whole. A clock that was set back makes no negative ages.
+pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
+    let age = now.duration_since(since).max(SignedDuration::ZERO).as_secs();
+    match age {
+        0..60 => format!("{age}s"),
+        60..3600 => format!("{}m", age / 60),
+        3600..86400 => format!("{}h", age / 3600),
+        _ => format!("{}d", age / 86400),
+    }
+}
