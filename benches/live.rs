@@ -15,7 +15,6 @@ mod world;
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -36,21 +35,10 @@ fn run(world: &World, arguments: &[&str]) -> (Duration, String) {
     (took, String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn state(world: &World, folder: &str) -> PathBuf {
-    world.home.path().join("state/copilot-remote").join(folder)
-}
-
-fn entries(folder: &Path) -> Vec<Value> {
-    let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let json = files.filter(|file| file.extension().is_some_and(|kind| kind == "json"));
-    json.map(|file| serde_json::from_slice(&fs::read(file).expect("an entry")).expect("JSON")).collect()
-}
-
 /// A bare client of the live runtime, before the handshake, and its token.
 fn reach(world: &World) -> (Rpc, String) {
-    let server = entries(&state(world, "runtimes")).remove(0)["server"].clone();
-    let rpc = Rpc::connect(server["address"].as_str().expect("an address")).expect("it listens");
-    (rpc, server["token"].as_str().expect("a token").to_owned())
+    let (address, token) = world.live_runtime();
+    (Rpc::connect(address).expect("it listens"), token)
 }
 
 fn bare_call(world: &World, method: &str, params: Value) -> Duration {
@@ -78,7 +66,7 @@ fn main() {
     let count: usize = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(15);
     let world = World::new();
     run(&world, &["start", "--detach"]);
-    let session = entries(&state(&world, "sessions")).remove(0)["sessionId"].clone();
+    let session = world.entries("sessions").remove(0)["sessionId"].clone();
     let about = json!({ "sessionId": session });
 
     let bare_start = || {
@@ -120,7 +108,7 @@ fn main() {
             run(&world, &["start", "--detach"]);
             sessions += 1;
         }
-        let entries = entries(&state(&world, "sessions"));
+        let entries = world.entries("sessions");
         let hosts: Vec<f64> = entries.iter().filter_map(|entry| entry["host"]["pid"].as_u64()).map(resident).collect();
         let runtime = resident_tree(entries[0]["copilotPid"].as_u64().expect("a pid"));
         say(&format!("{wanted} sessions: runtime {runtime:.0} MB, a host {:.1} MB (median)", median(hosts)));
@@ -129,7 +117,7 @@ fn main() {
 
     // Live ones: their host is this process.
     run(&world, &["start", "--detach"]);
-    let mut entry = entries(&state(&world, "sessions")).remove(0);
+    let mut entry = world.entries("sessions").remove(0);
     run(&world, &["stop", "--all"]);
     let stat = fs::read_to_string("/proc/self/stat").expect("/proc");
     let started: u64 = stat
@@ -141,8 +129,8 @@ fn main() {
     for number in 0..200 {
         let id = format!("00000000-0000-4000-8000-{number:012}");
         entry["sessionId"] = json!(id);
-        fs::write(state(&world, "sessions").join(format!("{id}.json")), entry.to_string()).expect("an entry");
-        fs::write(state(&world, "sessions").join(format!("{id}.lock")), "").expect("a lock");
+        fs::write(world.state("sessions").join(format!("{id}.json")), entry.to_string()).expect("an entry");
+        fs::write(world.state("sessions").join(format!("{id}.lock")), "").expect("a lock");
     }
     let figures = (0..count).map(|_| {
         let (took, table) = run(&world, &["list"]);

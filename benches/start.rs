@@ -9,7 +9,7 @@ mod support {
     pub mod github;
     pub mod rpc;
 }
-#[expect(unreachable_pub, reason = "shared by the benchmarks")]
+#[expect(dead_code, unreachable_pub, reason = "shared by the benchmarks")]
 mod world;
 
 use std::io::Write as _;

@@ -53,6 +53,25 @@ impl World {
         self.home.path().join("repo")
     }
 
+    /// A folder of the program's state.
+    pub fn state(&self, folder: &str) -> PathBuf {
+        self.home.path().join("state/copilot-remote").join(folder)
+    }
+
+    /// The entries in it.
+    pub fn entries(&self, folder: &str) -> Vec<Value> {
+        let files = std::fs::read_dir(self.state(folder)).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let json = files.filter(|file| file.extension().is_some_and(|kind| kind == "json"));
+        json.map(|file| serde_json::from_slice(&std::fs::read(file).expect("an entry")).expect("JSON")).collect()
+    }
+
+    /// Address and token of the live runtime.
+    pub fn live_runtime(&self) -> (String, String) {
+        let server = self.entries("runtimes").remove(0)["server"].clone();
+        let text = |field: &str| server[field].as_str().expect("text").to_owned();
+        (text("address"), text("token"))
+    }
+
     /// The program with these arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);

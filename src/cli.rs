@@ -227,6 +227,7 @@ pub(crate) struct CloudOpen {
 
 /// What is to be launched.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct CloudLaunch {
     /// The repository, and its branch: owner/name, owner/name@branch, or a link; again for more tasks. The default is this folder's
     #[arg(long, value_name = "REPO", conflicts_with = "no_repo")]

@@ -156,7 +156,7 @@ async fn watch(
         context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C leaves; the task goes on"));
     }
     loop {
-        let status = output::cloud::status_line(course.activity(), keys.then(|| asked.keys()), context.terminal.size().0);
+        let status = output::cloud::status_line(course.activity(), keys, asked.keys(), context.terminal.size().0);
         context.terminal.status(Some(status));
         tokio::select! {
             event = live.next() => {
@@ -192,7 +192,9 @@ async fn watch(
                 } else if key == 'd' && asked.requests.is_empty() {
                     return Ok(Exit::Done);
                 } else if key == '?' {
-                    output::cloud::help_lines().iter().for_each(|line| context.terminal.say(line));
+                    for line in output::cloud::help_lines() {
+                        context.terminal.say(&line);
+                    }
                 } else if key == 'x' {
                     context.terminal.say(&Line::new(Tone::Dim, "a task ends in Mission Control, not here; d leaves"));
                 } else {

@@ -25,11 +25,9 @@ pub(crate) struct Lookup {
 }
 
 impl Lookup {
-    /// From now on. GitHub's times have whole seconds.
+    /// From now on.
     pub(crate) fn new() -> Self {
-        let now = Timestamp::now();
-        let since = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        Self { since, seen: BTreeMap::new(), known: HashSet::new() }
+        Self { since: Timestamp::now(), seen: BTreeMap::new(), known: HashSet::new() }
     }
 
     /// This one is accounted for.
@@ -41,8 +39,11 @@ impl Lookup {
     pub(crate) fn saw(&mut self, tasks: Result<Vec<Task>, SdkError>) {
         match tasks {
             Ok(tasks) => {
-                let created = tasks.into_iter().filter(|task| task.created_at.is_some_and(|at| at >= self.since));
-                self.seen.extend(created.map(|task| (task.id.clone(), task)));
+                for task in tasks {
+                    if task.created_at.is_some_and(|at| self.is_since(at)) {
+                        self.seen.insert(task.id.clone(), task);
+                    }
+                }
             }
             Err(error) => tracing::debug!(%error, "the account's tasks could not be looked at"),
         }
@@ -68,6 +69,11 @@ impl Lookup {
             });
         }
         found
+    }
+
+    /// Times may have whole seconds only.
+    fn is_since(&self, at: Timestamp) -> bool {
+        at >= self.since || (at.subsec_nanosecond() == 0 && at.as_second() == self.since.as_second())
     }
 
     fn unaccounted(&self, target: &Target) -> Vec<String> {

@@ -174,12 +174,11 @@ pub(crate) fn merged(orders: Vec<Order>) -> Vec<Order> {
         // GitHub takes names of repositories without case, and branches with it.
         let slug = order.target.slug.as_ref().map(|slug| slug.to_string().to_ascii_lowercase()).unwrap_or_default();
         let key = (format!("{slug}@{}", order.target.branch.as_deref().unwrap_or_default()), order.prompt.clone());
-        match places.get(&key) {
-            Some(place) => merged[*place].lines.extend(order.lines),
-            None => {
-                places.insert(key, merged.len());
-                merged.push(order);
-            }
+        if let Some(place) = places.get(&key) {
+            merged[*place].lines.extend(order.lines);
+        } else {
+            places.insert(key, merged.len());
+            merged.push(order);
         }
     }
     merged

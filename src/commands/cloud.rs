@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Cloud) -> anyhow::Resul
     match args.command {
         Some(CloudCommand::List(list)) => tasks::list(context, list).await,
         Some(CloudCommand::Open(open)) => tasks::open(context, open).await,
-        None => launch(context, args.launch).await,
+        None => Box::pin(launch(context, args.launch)).await,
     }
 }
 
@@ -61,7 +61,7 @@ async fn launch(context: &mut Context<'_>, mut args: CloudLaunch) -> anyhow::Res
         let run = Run { orders, timeout, qr, args, login };
         if many { many::run(context, &joined, run).await } else { one::run(context, &joined, run).await }
     };
-    let launched = launched.await;
+    let launched = Box::pin(launched).await;
     leave(context, joined, launched).await
 }
 
@@ -78,7 +78,7 @@ async fn leave(context: &mut Context<'_>, joined: Joined, done: anyhow::Result<E
         Ok(done) => Ok(done),
         Err(error) => Err(runtimes::better_reason(&joined.entry.server, error).await),
     };
-    let ask = !done.as_ref().is_err_and(|error| error.is::<DeadlinePassed>());
+    let ask = !done.as_ref().is_err_and(anyhow::Error::is::<DeadlinePassed>);
     joined.leave(context, ask, done.as_ref().err()).await;
     done
 }

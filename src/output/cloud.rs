@@ -62,9 +62,9 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn new(order: &'a Order, task: Option<&'a str>, link: Option<&'a Link>, delivered: bool) -> Self {
-        let (line, same_lines) = order.lines.split_first().unwrap_or((&0, &[]));
+        let (first, same_lines) = order.lines.split_first().unwrap_or((&0, &[]));
         Self {
-            line: *line,
+            line: *first,
             same_lines,
             repository: order.target.slug.as_ref().map(ToString::to_string),
             branch: order.target.branch.as_deref(),
@@ -205,10 +205,12 @@ pub(crate) fn failed_lines(failure: &Failure, order: &Order, report: &Report, ho
     lines
 }
 
-/// The last line of the live view, in the longest form that fits. `keys`: there are some, and those that answer what waits.
-pub(crate) fn status_line(activity: Activity, keys: Option<Option<&str>>, columns: u16) -> String {
+/// The last line of the live view, in the longest form that fits. `keys`: there are some; `answer`: those that answer what waits.
+pub(crate) fn status_line(activity: Activity, keys: bool, answer: Option<&str>, columns: u16) -> String {
     let state = format!("cloud | {}", activity_words(activity));
-    let Some(answer) = keys else { return state };
+    if !keys {
+        return state;
+    }
     let leave = answer.unwrap_or("d leave");
     let forms = [
         format!("{state} | {leave}, q QR, o open, c copy, ? help"),

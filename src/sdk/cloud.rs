@@ -59,7 +59,10 @@ impl Session {
             .with_client_name("copilot-remote")
             .with_streaming(true)
             .with_cloud(repository.map_or_else(CloudSessionOptions::default, CloudSessionOptions::with_repository));
-        Self::begin(runtime, config).await.map_err(SdkError::explain_cloud)
+        let (session, mut events) = Box::pin(Self::begin(runtime, config)).await.map_err(SdkError::explain_cloud)?;
+        // That the connection broke shows in the events.
+        let _ = events.catch_up(&session).await;
+        Ok((session, events))
     }
 
     /// The id of the task behind this session.

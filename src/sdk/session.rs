@@ -1,5 +1,6 @@
 //! One session in a runtime.
 
+use std::collections::{HashSet, VecDeque};
 use std::future::pending;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,6 +79,10 @@ pub(crate) struct Session {
 /// What happens in a session, from its creation on.
 pub(crate) struct Events {
     subscription: EventSubscription,
+    /// Happened before the subscription, or while it began.
+    past: VecDeque<Event>,
+    /// The ids of those: they may come again.
+    known: HashSet<String>,
 }
 
 impl Session {
@@ -98,7 +103,7 @@ impl Session {
         config.name.clone_from(&options.name);
         config.model.clone_from(&options.model);
         config.github_token = options.token.as_ref().map(|token| token.expose().to_owned());
-        Self::begin(runtime, config).await.map_err(SdkError::explain_create)
+        Box::pin(Self::begin(runtime, config)).await.map_err(SdkError::explain_create)
     }
 
     /// Creates what `config` says.
@@ -111,7 +116,7 @@ impl Session {
         tracing::debug!(session = %inner.id(), "created the session");
         let id = inner.id().to_string();
         let session = Self { client: runtime.client.clone(), id, attached: Some(Arc::new(inner)) };
-        Ok((session, Events { subscription }))
+        Ok((session, Events::new(subscription)))
     }
 
     /// Creates a session anew that a runtime lost which died before the first turn: until then nothing of it is on disk that could be resumed,
@@ -139,7 +144,10 @@ impl Session {
         // What comes before it happened while this client was not attached yet.
         resumed(&mut subscription).await?;
         tracing::debug!(session = id, "attached to the session");
-        Ok((Self { client: runtime.client.clone(), id: id.to_owned(), attached: Some(Arc::new(inner)) }, Events { subscription }))
+        Ok((
+            Self { client: runtime.client.clone(), id: id.to_owned(), attached: Some(Arc::new(inner)) },
+            Events::new(subscription),
+        ))
     }
 
     /// A handle of a session that this client is not attached to: enough to ask and tell it something, and no reason for it to live.
@@ -337,14 +345,35 @@ async fn remote_warning(events: &mut EventSubscription) -> Warning {
 }
 
 impl Events {
+    fn new(subscription: EventSubscription) -> Self {
+        Self { subscription, past: VecDeque::new(), known: HashSet::new() }
+    }
+
+    /// Takes in what happened in `session` so far: where the runtime chooses the id, the SDK cannot tell whose the first events are, and
+    /// some are lost (measured).
+    pub(super) async fn catch_up(&mut self, session: &Session) -> Result<(), SdkError> {
+        let answer = session.call("session.getMessages", json!({})).await?;
+        for event in answer["events"].as_array().into_iter().flatten() {
+            self.past.push_back(Event::parse(event["type"].as_str().unwrap_or_default(), &event["data"]));
+            self.known.extend(event["id"].as_str().map(ToOwned::to_owned));
+        }
+        Ok(())
+    }
+
     /// The next event; None when the connection is gone. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Option<Event> {
-        match self.subscription.recv().await {
-            Ok(event) => Some(Event::parse(&event.event_type, &event.data)),
-            Err(error) => match error.kind() {
-                RecvErrorKind::Lagged(skipped) => Some(Event::Missed(skipped.skipped())),
-                _ => None,
-            },
+        if let Some(event) = self.past.pop_front() {
+            return Some(event);
+        }
+        loop {
+            return match self.subscription.recv().await {
+                Ok(event) if self.known.remove(&event.id) => continue,
+                Ok(event) => Some(Event::parse(&event.event_type, &event.data)),
+                Err(error) => match error.kind() {
+                    RecvErrorKind::Lagged(skipped) => Some(Event::Missed(skipped.skipped())),
+                    _ => None,
+                },
+            };
         }
     }
 }

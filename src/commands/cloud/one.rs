@@ -37,8 +37,8 @@ async fn start(context: &mut Context<'_>, joined: &Joined, run: &Run, order: &Or
     let launcher = run.launcher(&directory, joined);
     let step = Cell::new(Step::Requested);
     let mut lookup = Lookup::new();
-    let launched = context.steps(|| step.get().words(), launcher.launch(order, &step)).await;
-    let mut failure = match launched {
+    let outcome = context.steps(|| step.get().words(), launcher.launch(order, &step)).await;
+    let mut failure = match outcome {
         Ok(Ok(live)) => return Ok(live),
         Ok(Err(failure)) => failure,
         // Whatever step it was at: looking it up tells.

@@ -240,7 +240,7 @@ impl GitHub {
     }
 
     /// What it reports now.
-    pub fn worker_reports(&self, task: &str, kind: &str, data: Value) {
+    pub fn worker_reports(&self, task: &str, kind: &str, data: &Value) {
         self.shared.lock().cloud_event(task, kind, data);
     }
 
@@ -269,7 +269,13 @@ impl GitHub {
     /// Breaks what matches `method` (or `*`) and `path`, where `*` stands for anything: `times` times, or until [`Self::heal`].
     /// The latest fault comes first; it is the whole path that has to match.
     pub fn fault(&self, method: &str, path: &str, fault: Fault, times: Option<usize>) {
-        let rule = FaultRule { method: method.to_owned(), path: path.to_owned(), fault, left: times.unwrap_or(usize::MAX) };
+        self.fault_where(method, path, "", fault, times);
+    }
+
+    /// The same, of requests with these words in the body alone.
+    pub fn fault_where(&self, method: &str, path: &str, words: &str, fault: Fault, times: Option<usize>) {
+        let [method, path, words] = [method, path, words].map(str::to_owned);
+        let rule = FaultRule { method, path, words, fault, left: times.unwrap_or(usize::MAX) };
         self.shared.lock().faults.insert(0, rule);
     }
 
@@ -378,6 +384,7 @@ pub fn worker_link() -> Value {
 struct FaultRule {
     method: String,
     path: String,
+    words: String,
     fault: Fault,
     left: usize,
 }
@@ -415,15 +422,16 @@ impl State {
         let created = jiff::Timestamp::now().to_string();
         self.tasks.push(Task { id: id.clone(), owner: name("owner"), name: name("name"), created, events: Vec::new() });
         for (kind, data) in self.begins.clone() {
-            self.cloud_event(&id, &kind, data);
+            self.cloud_event(&id, &kind, &data);
         }
         id
     }
 
-    fn cloud_event(&mut self, task: &str, kind: &str, data: Value) {
+    fn cloud_event(&mut self, task: &str, kind: &str, data: &Value) {
         let id = self.fresh("event");
         self.last_event = jiff::Timestamp::now().as_millisecond().max(self.last_event + 1);
-        let at = jiff::Timestamp::from_millisecond(self.last_event).expect("a time").to_string();
+        // With all three digits: the CLI sorts them as text.
+        let at = format!("{:.3}", jiff::Timestamp::from_millisecond(self.last_event).expect("a time"));
         let data: Value = serde_json::from_str(&data.to_string().replace("TASK", task)).expect("still JSON");
         let event = json!({"id": id, "type": kind, "timestamp": at, "parentId": null, "data": data});
         let found = self.tasks.iter_mut().find(|known| known.id == task).expect("a task that was created");
@@ -432,7 +440,10 @@ impl State {
 
     /// Uses up one of the faults that match.
     fn take_fault(&mut self, request: &Request) -> Option<Fault> {
-        let rule = self.faults.iter_mut().find(|rule| rule.left > 0 && request.is(&rule.method, &rule.path))?;
+        let applies = |rule: &&mut FaultRule| {
+            rule.left > 0 && request.is(&rule.method, &rule.path) && request.body.to_string().contains(&rule.words)
+        };
+        let rule = self.faults.iter_mut().find(applies)?;
         rule.left -= 1;
         Some(rule.fault.clone())
     }

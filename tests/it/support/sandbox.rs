@@ -379,8 +379,13 @@ impl Running {
     }
 
     /// Waits for the end.
-    pub fn finish(mut self) -> Done {
-        let until = Instant::now() + PATIENCE;
+    pub fn finish(self) -> Done {
+        self.finish_within(PATIENCE)
+    }
+
+    /// The same for what takes longer.
+    pub fn finish_within(mut self, limit: Duration) -> Done {
+        let until = Instant::now() + limit;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("the program can be waited for") {
                 break status;

@@ -69,7 +69,7 @@ pub(super) fn route(state: &mut State, request: &Request) -> Answer {
         ("GET", ["agents", "tasks"]) if request.query.contains("is_archived=true") => ok(json!({"tasks": []})),
         ("GET", ["agents", "tasks"]) => {
             let entry = |(index, task): (usize, &Task)| {
-                let repository = json!({"id": index, "owner": {"login": task.owner}, "name": task.name});
+                let repository = json!({"id": index + 1, "owner": {"login": task.owner}, "name": task.name});
                 json!({
                     "id": task.id, "name": "A cloud task", "state": "in_progress",
                     "created_at": task.created, "updated_at": task.created,
@@ -80,8 +80,8 @@ pub(super) fn route(state: &mut State, request: &Request) -> Answer {
             let tasks: Vec<Value> = state.tasks.iter().enumerate().rev().take(50).map(entry).collect();
             ok(json!({"tasks": tasks}))
         }
-        // By the place of its first task: without an answer the CLI leaves a task out of the list.
-        ("GET", ["repositories", id]) => match id.parse().ok().and_then(|id: usize| state.tasks.get(id)) {
+        // By the number of its task: without an answer the CLI leaves a task out of the list.
+        ("GET", ["repositories", id]) => match id.parse().ok().and_then(|id: usize| state.tasks.get(id.checked_sub(1)?)) {
             Some(task) => ok(json!({
                 "id": id.parse::<u64>().unwrap_or_default(), "name": task.name, "full_name": task.repository(),
                 "owner": {"login": task.owner, "id": 583_231, "type": "User"},
@@ -107,9 +107,9 @@ pub(super) fn route(state: &mut State, request: &Request) -> Answer {
         ("POST", ["agents", "tasks", id, "steer"]) => {
             if body["type"] == "user_message" {
                 let data = json!({"content": body["content"], "messageId": state.fresh("message"), "source": "user"});
-                state.cloud_event(id, "user.message", data);
+                state.cloud_event(id, "user.message", &data);
                 for (kind, data) in state.replies.clone() {
-                    state.cloud_event(id, &kind, data);
+                    state.cloud_event(id, &kind, &data);
                 }
             }
             ok(json!({}))
