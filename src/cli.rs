@@ -62,9 +62,9 @@ pub(crate) enum Command {
 
     /// Start sessions on GitHub's compute
     ///
-    /// GitHub runs the session, in a repository of its own and not in this folder; this machine may be switched off. Prints its Mission
-    /// Control URL on stdout and its QR code on stderr, and returns once the agent has the prompt. What is launched is GitHub's: leaving
-    /// never ends it.
+    /// GitHub runs the session, on the repository as GitHub has it and not in this folder; this machine may be switched off. Prints its
+    /// Mission Control URL on stdout and its QR code on stderr, and returns once the agent has the prompt. What is launched is GitHub's:
+    /// leaving never ends it.
     #[command(args_conflicts_with_subcommands = true)]
     Cloud(Box<Cloud>),
 
@@ -250,7 +250,7 @@ pub(crate) struct CloudLaunch {
     pub(crate) follow: bool,
 
     /// Wait until the agent is done: 0 then, 1 if it failed, 9 if it needs input
-    #[arg(short, long)]
+    #[arg(long)]
     pub(crate) wait: bool,
 
     /// Open the link in this machine's browser

@@ -255,7 +255,8 @@ impl Hub {
     fn create(self: &Rc<Self>, client: ClientId, params: &Value) -> Result<Answer, Refusal> {
         let cloud = params["cloud"].is_object();
         let wishes = Wishes::deserialize(params).unwrap_or_default();
-        if cloud && (wishes.request_permission || wishes.request_user_input || wishes.request_exit_plan_mode) {
+        let callbacks = ["requestPermission", "requestUserInput", "requestExitPlanMode", "requestElicitation", "hooks"];
+        if cloud && callbacks.iter().any(|field| params[*field] == true) {
             return Err(Refusal::Unhandled);
         }
         if let Some(field) = ["name", "sessionId"].iter().find(|field| cloud && params[**field].is_string()) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::real_cli_or_return;
-use crate::support::github::{GitHub, Reply};
+use crate::support::github::{GitHub, Reply, worker_link, worker_starts};
 use crate::support::rpc::{Rpc, RpcError, Server, spawn_server};
 use crate::support::sandbox::{BINARY, PATIENCE, Sandbox};
 
@@ -168,13 +168,11 @@ fn tell_all(server: &Server, folder: &Path) -> Vec<String> {
     let cursor = story.call("session.eventLog.tail", about(json!({})), &[])["cursor"].clone();
     let end = |wait: u64| about(json!({"cursor": cursor, "types": ["session.shutdown"], "waitMs": wait}));
     story.call("session.eventLog.read", end(1), &["events"]);
-    let last = std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| rpc.call("session.eventLog.read", end(20_000)).expect("an answer"));
-        // Asked for on the same connection: it is answered while the read waits.
-        rpc.call("session.name.get", about(json!({}))).expect("an answer");
-        other.call("sessions.close", about(json!({}))).expect("it is ended");
-        waiting.join().expect("the reader")
-    });
+    let waiting = rpc.begin("session.eventLog.read", end(20_000)).expect("it is sent");
+    // Asked for on the same connection: it is answered while the read waits.
+    rpc.call("session.name.get", about(json!({}))).expect("an answer");
+    other.call("sessions.close", about(json!({}))).expect("it is ended");
+    let last = rpc.answer_within(waiting, PATIENCE).expect("an answer");
     story.told.push(format!("  read: {}", last["events"][0]["type"]));
     story.call("session.eventLog.read", end(1), &[]);
     story.call("session.name.get", about(json!({})), &[]);
@@ -202,6 +200,10 @@ fn the_stand_in_tells_the_story_of_the_real_cli() {
     let told = tell(Path::new(BINARY), &["demo-runtime"]);
 
     assert!(truth.len() > 35, "{}", truth.join("\n"));
+    assert_alike(&truth, &told);
+}
+
+fn assert_alike(truth: &[String], told: &[String]) {
     let missing = String::new();
     let different: Vec<String> = (0..truth.len().max(told.len()))
         .map(|index| (truth.get(index).unwrap_or(&missing), told.get(index).unwrap_or(&missing)))
@@ -209,4 +211,82 @@ fn the_stand_in_tells_the_story_of_the_real_cli() {
         .map(|(truth, told)| format!("real:     {truth}\nstand-in: {told}"))
         .collect();
     assert!(different.is_empty(), "{}\n\nreal:\n{}", different.join("\n"), truth.join("\n"));
+}
+
+/// The same for a session in the cloud.
+fn tell_cloud(server: &Server, folder: &Path) -> Vec<String> {
+    let rpc = &Rpc::connect(("127.0.0.1", server.port)).expect("it listens");
+    let mut story = Story { rpc, told: Vec::new(), seen: 0 };
+    story.call("connect", json!({"token": server.token}), &[]);
+    let cloud = json!({"repository": {"owner": "octocat", "name": "hello-world", "branch": "main"}});
+    let create = |field: &str, value: Value| {
+        let mut params = json!({"workingDirectory": folder, "streaming": true, "cloud": cloud});
+        params[field] = value;
+        params
+    };
+    for field in ["requestPermission", "requestUserInput", "requestExitPlanMode", "requestElicitation", "hooks"] {
+        story.call("session.create", create(field, json!(true)), &[]);
+    }
+    for field in ["name", "sessionId"] {
+        story.call("session.create", create(field, json!("chosen")), &[]);
+    }
+    let session = story.call("session.create", create("requestPermission", json!(false)), &["modelState"])["sessionId"].clone();
+    let about = |more: Value| {
+        let mut params = json!({"sessionId": session});
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        params
+    };
+    // Its history has what came before the first event could be understood.
+    let first = story.call("session.getMessages", about(json!({})), &[])["events"].clone();
+    let worker = first.as_array().unwrap().iter().find(|event| event["type"] == "session.start").expect("a start");
+    story.told.push(format!("  begun by {}", worker["data"]["producer"]));
+    let link = first.as_array().unwrap().iter().find(|event| event["type"] == "session.info").expect("a link");
+    story.told.push(tell(link));
+    let task = story.call("session.metadata.snapshot", about(json!({})), &[])["remoteMetadata"]["resourceId"].clone();
+    story.told.push(format!("  the task is another: {}", task.is_string() && task != session));
+    let listed = story.call("sessions.list", json!({"source": "remote", "throwOnError": true}), &[])["sessions"].clone();
+    let listed = listed.as_array().unwrap().iter().find(|entry| entry["resourceId"] == task).expect("the task is listed").clone();
+    story.told.push(format!("  {} {} {}", listed["repository"], listed["name"], listed["state"]));
+    story.told.push(format!("  has a time: {}", listed["startTime"].is_string()));
+
+    // That GitHub took a prompt shows in its coming back, without the id that the answer had; then the worker repeats it.
+    let id = story.call("session.send", about(json!({"prompt": "go"})), &[])["messageId"].clone();
+    // What came before may have come as events, or not.
+    let before = rpc.events_until(0, "user.message", PATIENCE).expect("it comes back");
+    story.seen = before.len();
+    let echo = before.last().expect("the prompt");
+    story.told.push(tell(echo));
+    story.told.push(format!("  id={} in the answer {}", echo["data"]["messageId"], id.is_string()));
+    let repeated = story.until("user.message");
+    story.told.push(format!("  repeated with an id: {}", repeated["data"]["messageId"].is_string()));
+    story.until("session.idle");
+
+    // Closing it is the end here, and there is no way back.
+    story.call("sessions.close", about(json!({})), &[]);
+    story.call("session.send", about(json!({"prompt": "more"})), &[]);
+    story.call("session.resume", about(json!({})), &[]);
+    let _ = rpc.call("runtime.shutdown", json!({}));
+    story.told
+}
+
+#[test]
+fn and_the_one_of_the_cloud() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    github.worker_begins([("session.requested", json!({})), ("session.start", worker_starts()), ("session.info", worker_link())]);
+    github.worker_replies([
+        ("assistant.turn_start", json!({"turnId": "0"})),
+        ("assistant.message", json!({"content": SAYS, "messageId": "m"})),
+        ("session.idle", json!({})),
+    ]);
+    let mut sandbox = Sandbox::on(&github);
+    sandbox.play(&json!({"timeline": [], "reply": [{"message": SAYS}, "idle"]}));
+    let env: Vec<(String, String)> = sandbox.env.clone().into_iter().collect();
+    let tell = |program: &Path, prefix: &[&str]| {
+        tell_cloud(&spawn_server(program, prefix, &env, &sandbox.path("home"), &sandbox.repo()), &sandbox.repo())
+    };
+    let truth = tell(&cli, &[]);
+    let told = tell(Path::new(BINARY), &["demo-runtime"]);
+    assert!(truth.len() > 20, "{}", truth.join("\n"));
+    assert_alike(&truth, &told);
 }

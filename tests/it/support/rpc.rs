@@ -102,16 +102,24 @@ impl Rpc {
 
     /// Calls and waits for the answer, at most `deadline`.
     pub fn call_within(&self, method: &str, params: Value, deadline: Duration) -> Result<Value, RpcError> {
+        self.answer_within(self.begin(method, params)?, deadline)
+    }
+
+    /// Calls, and waits for nothing: [`Self::answer_within`] takes the answer of this id.
+    pub fn begin(&self, method: &str, params: Value) -> Result<u64, RpcError> {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let failed = |code, message| RpcError { code, message, data: Value::Null };
         let mut frame = json!({"jsonrpc": "2.0", "id": id, "method": method});
         frame["params"] = params;
         self.send(&frame).map_err(|error| failed(RpcError::CLOSED, format!("{method} was not sent: {error}")))?;
+        Ok(id)
+    }
+
+    pub fn answer_within(&self, id: u64, deadline: Duration) -> Result<Value, RpcError> {
         self.wait(deadline, |inbox| match inbox.answers.remove(&id) {
-            None if inbox.closed => Some(Err(failed(RpcError::CLOSED, format!("connection closed in {method}")))),
+            None if inbox.closed => Some(Err(failed(RpcError::CLOSED, format!("connection closed in call {id}")))),
             answer => answer,
         })
-        .unwrap_or_else(|| Err(failed(RpcError::NO_ANSWER, format!("no answer to {method} within {deadline:?}"))))
+        .unwrap_or_else(|| Err(failed(RpcError::NO_ANSWER, format!("no answer to call {id} within {deadline:?}"))))
     }
 
     fn send(&self, frame: &Value) -> io::Result<()> {
@@ -155,6 +163,10 @@ impl Rpc {
             inbox = self.shared.changed.wait_timeout(inbox, left).expect("not poisoned").0;
         }
     }
+}
+
+fn failed(code: i64, message: String) -> RpcError {
+    RpcError { code, message, data: Value::Null }
 }
 
 impl Drop for Rpc {

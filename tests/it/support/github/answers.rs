@@ -106,7 +106,7 @@ pub(super) fn route(state: &mut State, request: &Request) -> Answer {
         }
         ("POST", ["agents", "tasks", id, "steer"]) => {
             if body["type"] == "user_message" {
-                let data = json!({"content": body["content"], "messageId": state.fresh("message"), "source": "user"});
+                let data = json!({"content": body["content"], "messageId": state.fresh("message")});
                 state.cloud_event(id, "user.message", &data);
                 for (kind, data) in state.replies.clone() {
                     state.cloud_event(id, &kind, &data);
