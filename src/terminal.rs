@@ -101,7 +101,9 @@ impl Terminal {
             return Ok(());
         }
         self.writer.write_data(format!("{text}\n"), false)?;
-        self.draw_status();
+        if self.stdout_tty {
+            self.draw_status();
+        }
         Ok(())
     }
 

@@ -172,7 +172,7 @@ async fn watch(
                 asked.see(&event);
                 context.tell(&Update::Event(&event))?;
                 if keys && let Event::Waiting(request) = &event && let Some(how) = how_to_answer(request) {
-                    context.terminal.say(&Line::new(Tone::Plain, format!("  or here: {how}")));
+                    context.terminal.say(&Line::new(Tone::Plain, format!("        or here: {how}")));
                 }
                 match finish {
                     Some(Finish::Ended) if !wait => {

@@ -33,8 +33,10 @@ impl Bar {
         self.bar.set_style(style.progress_chars("=> "));
         self.bar.set_message(message.to_owned());
         self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+        // What was drawn on the way here is not the whole picture.
+        self.paper.0.lock().unwrap_or_else(PoisonError::into_inner).text.clear();
         self.bar.force_draw();
-        self.paper.0.lock().unwrap_or_else(PoisonError::into_inner).text.trim_end().to_owned()
+        self.paper.0.lock().unwrap_or_else(PoisonError::into_inner).text.trim().to_owned()
     }
 }
 
@@ -95,11 +97,14 @@ mod tests {
     #[test]
     fn it_fits_and_counts() {
         let bar = Bar::new(200);
-        for (done, columns) in [(0, 80), (1, 40), (150, 80), (200, 200)] {
-            let text = bar.text(done, "8 at work", columns);
-            assert!(text.contains(&format!("{done}/200 8 at work")), "{text:?}");
-            assert!(text.chars().count() < usize::from(columns), "{text:?}");
-            assert_eq!(columns >= 60, text.contains('['), "{text:?}");
+        for (done, columns, wanted) in [
+            (0, 80, "[                        ] 0/200 8 at work"),
+            (1, 40, "1/200 8 at work"),
+            (100, 80, "[============>           ] 100/200 8 at work"),
+            (100, 80, "[============>           ] 100/200 8 at work"),
+            (200, 200, "[========================] 200/200 8 at work"),
+        ] {
+            assert_eq!(bar.text(done, "8 at work", columns), wanted);
         }
     }
 }

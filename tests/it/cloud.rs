@@ -700,3 +700,28 @@ fn the_demo_shows_it() {
     assert_eq!(done.stdout.lines().count(), 2);
     assert_eq!(sandbox.run(&["cloud", "list", "--demo"]).expect_code(0).stdout, "no tasks\n");
 }
+
+#[test]
+fn a_list_on_a_terminal_has_a_bar() {
+    let mut sandbox = Sandbox::new();
+    // Slow enough to be seen.
+    sandbox.play(&json!({"timeline": [], "faults": {"session.create": [{"delay": 0.5}]}}));
+    let cli = sandbox.stand_in_cli();
+    let arguments = format!("cloud --copilot {cli} --repo octocat/a --repo octocat/b --repo octocat/c --jobs 1");
+    for columns in [40, 80, 200] {
+        let pty = Pty::start(&sandbox, columns, 24, &arguments);
+        let screen = pty.shows("1/3 1 under way");
+        assert_eq!(screen.contains('['), columns >= 60, "{screen}");
+        let screen = pty.shows("3 of 3 tasks ready");
+        assert_eq!(screen.matches("under way").count(), 0, "the bar is left: {screen}");
+        assert_eq!(pty.finish(), 0);
+    }
+    // The links go elsewhere: the bar is one line all the same.
+    let mut shell = Pty::shell(&sandbox, 80, 24);
+    shell.send(&format!("{} {arguments} > links\r", crate::support::sandbox::BINARY));
+    let screen = shell.shows("2/3 1 under way");
+    assert_eq!(screen.matches("under way").count(), 1, "{screen}");
+    shell.shows("3 of 3 tasks ready");
+    shell.send("exit\r");
+    assert_eq!(fs::read_to_string(sandbox.repo().join("links")).unwrap().lines().count(), 3);
+}
