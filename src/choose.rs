@@ -14,7 +14,7 @@ pub(crate) enum ChooseError {
     NotFound { wanted: String },
     #[error("there is no live session")]
     NoneLive,
-    #[error("no task of this account has the id {wanted}")]
+    #[error("none of the account's latest tasks has the id {wanted}")]
     NoTask { wanted: String },
     #[error("several are meant:{}", lines(candidates))]
     Ambiguous { candidates: Vec<String> },

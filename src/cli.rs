@@ -257,7 +257,7 @@ pub(crate) struct CloudLaunch {
     #[arg(long)]
     pub(crate) open: bool,
 
-    /// How many tasks are launched at once
+    /// How many tasks are launched at once; with --wait, how many are under way
     #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) jobs: u8,
 
@@ -265,8 +265,8 @@ pub(crate) struct CloudLaunch {
     #[arg(long)]
     pub(crate) allow_duplicates: bool,
 
-    /// The longest time until a task is ready: 90, 90s, 5m; the default is 2m for GitHub to create it, 1m for it to start, and 30s for
-    /// the prompt
+    /// The longest time for each task, from asking for it until it is ready: 90, 90s, 5m; the default is 2m for GitHub to create it, 1m for
+    /// it to start, and 30s for the prompt
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
 

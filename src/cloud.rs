@@ -44,6 +44,8 @@ pub(crate) struct Ready {
 pub(crate) struct Failure {
     pub(crate) error: anyhow::Error,
     pub(crate) created: Created,
+    /// Whether the agent has the prompt; None: that is not known.
+    pub(crate) delivered: Option<bool>,
 }
 
 /// Whether there is a task all the same.

@@ -148,6 +148,30 @@ impl<'a> Context<'a> {
         self.within(step, deadline, work).await
     }
 
+    /// The same for what is a part of a step, or nearly always takes no time: without a word, where nothing is redrawn.
+    pub(crate) async fn within<T, E: Into<anyhow::Error>>(
+        &mut self,
+        step: &str,
+        deadline: Deadline,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> anyhow::Result<T> {
+        let mut work = std::pin::pin!(work);
+        let mut seconds = interval(Duration::from_secs(1));
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let result = loop {
+            tokio::select! {
+                result = &mut work => break result.map_err(Into::into),
+                signal = self.shutdown.next() => break Err(Interrupted(signal).into()),
+                () = sleep_until(deadline.started + deadline.limit) => {
+                    break Err(DeadlinePassed { step: step.to_owned(), limit: deadline.limit }.into());
+                }
+                _ = seconds.tick() => self.terminal.status(Some(output::progress(step, deadline.started.elapsed()))),
+            }
+        };
+        self.terminal.status(None);
+        result
+    }
+
     /// Waits for `work`, which goes through steps of its own and minds their deadlines, or a signal.
     pub(crate) async fn steps<T>(
         &mut self,
@@ -170,30 +194,6 @@ impl<'a> Context<'a> {
                     (shown, since) = (step(), Instant::now());
                     self.terminal.progress(shown);
                 },
-            }
-        };
-        self.terminal.status(None);
-        result
-    }
-
-    /// The same for what is a part of a step, or nearly always takes no time: without a word, where nothing is redrawn.
-    pub(crate) async fn within<T, E: Into<anyhow::Error>>(
-        &mut self,
-        step: &str,
-        deadline: Deadline,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> anyhow::Result<T> {
-        let mut work = std::pin::pin!(work);
-        let mut seconds = interval(Duration::from_secs(1));
-        seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let result = loop {
-            tokio::select! {
-                result = &mut work => break result.map_err(Into::into),
-                signal = self.shutdown.next() => break Err(Interrupted(signal).into()),
-                () = sleep_until(deadline.started + deadline.limit) => {
-                    break Err(DeadlinePassed { step: step.to_owned(), limit: deadline.limit }.into());
-                }
-                _ = seconds.tick() => self.terminal.status(Some(output::progress(step, deadline.started.elapsed()))),
             }
         };
         self.terminal.status(None);

@@ -113,6 +113,23 @@ pub(crate) struct TasksFailed {
     pub(crate) summary: String,
 }
 
+/// Nothing was asked of GitHub.
+#[derive(Debug, thiserror::Error)]
+#[error("the run ended before this was begun")]
+pub(crate) struct NotBegun;
+
+/// A task needs input, and something else was waited for.
+#[derive(Debug, thiserror::Error)]
+#[error("the task waits for input{what}")]
+pub(crate) struct TaskNeedsInput {
+    pub(crate) what: String,
+}
+
+/// A task ended before what was waited for.
+#[derive(Debug, thiserror::Error)]
+#[error("the task ended before its agent was done")]
+pub(crate) struct TaskEnded;
+
 /// There is no link, as the session is not shared.
 #[derive(Debug, thiserror::Error)]
 #[error("remote is off for session {session}, so it has no link")]
@@ -182,6 +199,15 @@ impl From<&anyhow::Error> for Report {
         }
         if error.is::<TurnFailed>() {
             return Report::new(Exit::Failed, "turn-failed", error);
+        }
+        if error.is::<NotBegun>() {
+            return Report::new(Exit::Failed, "not-begun", error);
+        }
+        if error.is::<TaskNeedsInput>() {
+            return Report::new(Exit::Input, "input", error).hint("answer it in Mission Control; with --follow, also here");
+        }
+        if error.is::<TaskEnded>() {
+            return Report::new(Exit::NoSession, "task-ended", error);
         }
         if error.is::<TasksFailed>() {
             return Report::new(Exit::Failed, "tasks-failed", error);
@@ -286,7 +312,7 @@ fn repo(cause: &RepoError, error: &anyhow::Error) -> Report {
             Report::new(Exit::Repository, "no-git", error).hint("install git, or go without a repository: --no-repo")
         }
         RepoError::NotARepository { .. } => Report::new(Exit::Repository, "not-a-repository", error)
-            .hint("change into one, name one with -C DIR, or go without: --no-repo"),
+            .hint("change into one, name one with -C DIR, or go without: --no-repo; of cloud: --repo OWNER/NAME"),
         RepoError::NoGitHubRemote { host, other, .. } => {
             let report = Report::new(Exit::Repository, "no-github-remote", error);
             match other {

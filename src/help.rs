@@ -51,7 +51,7 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
             ),
             (
                 "A task for each line of a list, and their links, with jq:",
-                "copilot-remote cloud --repos-from repos.txt -p 'update the licence' --json | jq -r .url",
+                "copilot-remote cloud --repos-from repos.txt -p 'update the licence' --json | jq -r 'select(.type == \"ready\").url'",
             ),
             ("In a pipeline, until it is done:", "copilot-remote cloud --repo octocat/hello-world -p 'run the tests' --wait"),
         ],

@@ -1,6 +1,7 @@
 //! What a command reads from stdin.
 
 use std::io::Read as _;
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -20,6 +21,19 @@ pub(crate) async fn text(context: &mut Context<'_>, deadline: Deadline, what: &s
 /// All of stdin as it is.
 pub(crate) async fn all(context: &mut Context<'_>, deadline: Deadline, what: &str) -> anyhow::Result<String> {
     context.step(&format!("reading the {what} from stdin"), deadline, stdin()).await
+}
+
+/// A file as it is: it may be a pipe, on which one waits.
+pub(crate) async fn file(context: &mut Context<'_>, deadline: Deadline, file: &Path, what: &str) -> anyhow::Result<String> {
+    let path = file.to_owned();
+    let reading = async { tokio::task::spawn_blocking(|| std::fs::read_to_string(path)).await?.map_err(anyhow::Error::from) };
+    let read = context.step(&format!("reading the {what} from {}", file.display()), deadline, reading).await;
+    read.map_err(|error| match error.downcast::<std::io::Error>() {
+        Ok(error) => {
+            UsageError::new(format!("{}: {error}", file.display()), format!("name a file of text with the {what}")).into()
+        }
+        Err(other) => other,
+    })
 }
 
 /// On a thread of its own: a read that blocks must not keep signals waiting.

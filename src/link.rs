@@ -126,6 +126,24 @@ pub(crate) fn draw_again(context: &mut Context<'_>, link: &str, qr: &QrOptions) 
     }
 }
 
+/// The keys of a link: its code, the browser, the clipboard.
+pub(crate) fn key(context: &mut Context<'_>, link: &str, demo: bool, qr: &QrOptions, key: char) {
+    let say = |context: &mut Context<'_>, text: &str| context.terminal.say(&Line::new(Tone::Dim, text));
+    match key {
+        'q' => draw_again(context, link, qr),
+        'o' if demo => say(context, "this is a demo: the link opens no session"),
+        'o' => match open::that_detached(link) {
+            Ok(()) => say(context, "opened in the browser"),
+            Err(_) => say(context, &format!("no browser could be started; the link: {link}")),
+        },
+        'c' => {
+            context.terminal.copy(link);
+            say(context, "asked the terminal to copy the link (OSC 52; in tmux: set -g set-clipboard on)");
+        }
+        _ => {}
+    }
+}
+
 fn show(context: &mut Context<'_>, code: &Code, when: When, request: Request, above: usize) {
     let Some((surface, bounded)) = context.terminal.surface(when).filter(|_| !context.json) else { return };
     let drawing = if bounded {

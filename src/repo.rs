@@ -118,11 +118,13 @@ pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, Rep
     })
 }
 
-/// What of the current branch GitHub does not have: None, if it has all, or that cannot be told.
-pub(crate) async fn unpushed(directory: &Path) -> Option<String> {
-    let upstream = git(directory, &["rev-parse", "--abbrev-ref", "@{upstream}"]).await.ok()?;
-    if !upstream.status.success() {
-        return Some("it was never pushed, as far as git knows".to_owned());
+/// What of this branch, the current one, GitHub does not have: None, if it has all, or that cannot be told.
+pub(crate) async fn unpushed(directory: &Path, branch: &str) -> Option<String> {
+    let merge = git(directory, &["config", &format!("branch.{branch}.merge")]).await.ok()?;
+    match first_line(&merge.stdout).trim_start_matches("refs/heads/") {
+        "" => return Some("it was never pushed, as far as git knows".to_owned()),
+        upstream if upstream != branch => return Some(format!("it was never pushed under this name, and follows {upstream}")),
+        _ => {}
     }
     let count = git(directory, &["rev-list", "--count", "@{upstream}..HEAD"]).await.ok()?;
     match first_line(&count.stdout).as_str() {

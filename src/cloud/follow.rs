@@ -10,10 +10,9 @@ use tokio::time::{Instant, timeout};
 use super::Ready;
 use super::launch::Live;
 use crate::context::Context;
-use crate::error::{Exit, InputNeeded, TurnFailed};
-use crate::host::view::link_key;
+use crate::error::{Exit, TaskEnded, TaskNeedsInput, TurnFailed};
 use crate::line::{Line, Tone};
-use crate::link::QrOptions;
+use crate::link::{self, QrOptions};
 use crate::output::{self, Update};
 use crate::registry::Activity;
 use crate::sdk::{Answer, Event, Request, RequestKind, SdkError, Session};
@@ -45,9 +44,12 @@ enum Finish {
 impl Course {
     fn see(&mut self, event: &Event) -> Option<Finish> {
         match event {
+            // What the runtime tells of our own prompt has no id (measured): the worker may still be idle from its start.
+            Event::Prompt { id, .. } if id.is_empty() => self.working = true,
             Event::Prompt { .. } | Event::Working => {
                 self.began = true;
                 self.working = true;
+                self.trouble = None;
             }
             Event::Failed { message } => self.trouble = Some(message.clone()),
             Event::Aborted { .. } => {
@@ -88,21 +90,13 @@ impl Finish {
         match self {
             Finish::Done => Ok(Exit::Done),
             Finish::Failed(message) => Err(TurnFailed { message }.into()),
-            Finish::Input(what) => Err(InputNeeded { what }.into()),
-            Finish::Ended => Err(SdkError::SessionEnded.into()),
+            Finish::Input(what) => Err(TaskNeedsInput { what }.into()),
+            Finish::Ended => Err(TaskEnded.into()),
         }
     }
 }
 
 impl Live {
-    /// The next event; an error where the runtime is gone. Cancel-safe.
-    async fn next(&mut self) -> Result<Event, SdkError> {
-        match self.early.pop_front() {
-            Some(event) => Ok(event),
-            None => self.events.next().await.ok_or(SdkError::RuntimeEnded { reason: ": the task goes on at GitHub" }),
-        }
-    }
-
     /// Waits until the agent is done: what it says of that, or said last, and the exit code.
     pub(crate) async fn finish(&mut self) -> (Option<Event>, anyhow::Result<Exit>) {
         let mut course = Course::default();
@@ -156,8 +150,10 @@ async fn watch(
         context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C leaves; the task goes on"));
     }
     loop {
-        let status = output::cloud::status_line(course.activity(), keys, asked.keys(), context.terminal.size().0);
-        context.terminal.status(Some(status));
+        if !context.terminal.is_stalled() {
+            let status = output::cloud::status_line(course.activity(), keys, asked.keys(), context.terminal.size().0);
+            context.terminal.status(Some(status));
+        }
         tokio::select! {
             event = live.next() => {
                 let event = event?;
@@ -187,9 +183,11 @@ async fn watch(
             input = context.terminal.input() => if let Input::Key(key) = input {
                 if let Some((request, answer)) = asked.answer(key) {
                     if answering.is_none() {
+                        // Answered once, here: that it arrived comes later.
+                        asked.drop_first();
                         answering = Some(tokio::spawn(send_answer(live.session.clone(), request, answer)));
                     }
-                } else if key == 'd' && asked.requests.is_empty() {
+                } else if key == 'd' && asked.keys().is_none() {
                     return Ok(Exit::Done);
                 } else if key == '?' {
                     for line in output::cloud::help_lines() {
@@ -198,7 +196,7 @@ async fn watch(
                 } else if key == 'x' {
                     context.terminal.say(&Line::new(Tone::Dim, "a task ends in Mission Control, not here; d leaves"));
                 } else {
-                    link_key(context, &ready.link.url, ready.demo, qr, key);
+                    link::key(context, &ready.link.url, ready.demo, qr, key);
                 }
             },
             answered = settled(&mut answering) => match answered {
@@ -247,6 +245,11 @@ impl Asked {
         if self.requests.front().map(|request| &request.id) != first.as_ref() {
             self.since = Some(Instant::now());
         }
+    }
+
+    fn drop_first(&mut self) {
+        self.requests.pop_front();
+        self.since = Some(Instant::now());
     }
 
     /// What a key says to the first request.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use super::{Created, Link, Target};
+use super::{Created, Failure, Link, Target};
 use crate::repo::Slug;
 use crate::sdk::{Runtime, SdkError, Task};
 
@@ -14,20 +14,20 @@ use crate::sdk::{Runtime, SdkError, Task};
 const LOOK_DEADLINE: Duration = Duration::from_secs(10);
 /// A task may take so long to be in the list.
 const LATE: Duration = Duration::from_secs(2);
-/// Two looks, and the time between them.
-pub(crate) const ALL_LOOKS: Duration = Duration::from_secs(23);
 
-/// The account's tasks since then, as far as they were looked at, and those of them that are accounted for.
+/// The account's tasks since the start, by this machine's clock, and those of them that are accounted for.
 pub(crate) struct Lookup {
     since: Timestamp,
     seen: BTreeMap<String, Task>,
     known: HashSet<String>,
+    /// The last look was a success.
+    looked: bool,
 }
 
 impl Lookup {
     /// From now on.
     pub(crate) fn new() -> Self {
-        Self { since: Timestamp::now(), seen: BTreeMap::new(), known: HashSet::new() }
+        Self { since: Timestamp::now(), seen: BTreeMap::new(), known: HashSet::new(), looked: false }
     }
 
     /// This one is accounted for.
@@ -37,6 +37,7 @@ impl Lookup {
 
     /// Keeps what one look saw.
     pub(crate) fn saw(&mut self, tasks: Result<Vec<Task>, SdkError>) {
+        self.looked = tasks.is_ok();
         match tasks {
             Ok(tasks) => {
                 for task in tasks {
@@ -49,26 +50,33 @@ impl Lookup {
         }
     }
 
-    /// What became of the orders for `targets`: tasks of the same repository are the same, as none of them has its prompt.
-    pub(crate) async fn resolve(&mut self, runtime: &Runtime, host: &str, targets: &[&Target]) -> Vec<Created> {
+    /// Looks for tasks of `targets`, once more where some are not to be seen yet. What was seen stays, should this be given up.
+    pub(crate) async fn gather(&mut self, runtime: &Runtime, targets: &[&Target]) {
         self.saw(look(runtime).await);
         if targets.iter().any(|target| self.unaccounted(target).len() < count(targets, target)) {
             sleep(LATE).await;
             self.saw(look(runtime).await);
         }
-        let mut found = Vec::with_capacity(targets.len());
-        for (index, target) in targets.iter().enumerate() {
+    }
+
+    /// What became of those that failed at an unknown moment. As far as repositories are the same, so are their tasks: none of these has its
+    /// prompt.
+    pub(crate) fn attribute<'a>(&mut self, host: &str, lost: impl IntoIterator<Item = (&'a Target, &'a mut Failure)>) {
+        let mut lost: Vec<_> = lost.into_iter().filter(|(_, failure)| failure.created == Created::Unknown).collect();
+        let targets: Vec<&Target> = lost.iter().map(|(target, _)| *target).collect();
+        for (index, (target, failure)) in lost.iter_mut().enumerate() {
             let candidates = self.unaccounted(target);
-            found.push(match candidates.as_slice() {
+            let refused = matches!(failure.error.downcast_ref(), Some(SdkError::CloudRefused { .. }));
+            failure.created = match candidates.as_slice() {
                 // With more than were asked for, somebody else asks, too.
                 [id, ..] if candidates.len() <= count(&targets[index..], target) => {
                     self.known.insert(id.clone());
                     Created::Found { id: id.clone(), link: Link::derived(host, id) }
                 }
+                [] if refused && self.looked => Created::No,
                 _ => Created::Unknown,
-            });
+            };
         }
-        found
     }
 
     /// Times may have whole seconds only.

@@ -79,6 +79,9 @@ impl Order {
 /// Path and branch of a repository's link.
 fn of_link(text: &str, host: &str) -> Result<(String, Option<String>), String> {
     let url = Url::parse(text).map_err(|error| format!("this is no link: {error}"))?;
+    if !url.username().is_empty() || url.password().is_some() || url.port().is_some() {
+        return Err("expected a link without user, password and port".to_owned());
+    }
     if url.host_str() != Some(host) {
         return Err(format!("this link is not on {host}; on another GitHub host: set GH_HOST"));
     }
@@ -94,6 +97,14 @@ fn of_link(text: &str, host: &str) -> Result<(String, Option<String>), String> {
         _ => return Err("expected the link of a repository, or of a branch: …/owner/name/tree/branch".to_owned()),
     };
     Ok((format!("{owner}/{name}"), branch))
+}
+
+/// For messages: a link may have a password in it.
+pub(crate) fn without_secrets(text: &str) -> String {
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}…{}", &text[..scheme + 3], &text[at..]),
+        _ => text.to_owned(),
+    }
 }
 
 /// A login: letters, digits, hyphens between them; an underscore in those that a company manages.
@@ -160,7 +171,7 @@ pub(crate) fn read_list(text: &str, host: &str, prompt: Option<&str>) -> Result<
                 let prompt = if own.is_empty() { prompt } else { Some(own) };
                 orders.push(Order { lines: vec![index + 1], target, prompt: prompt.map(ToOwned::to_owned) });
             }
-            Err(why) => wrong.push(format!("line {}: {target}: {why}", index + 1)),
+            Err(why) => wrong.push(format!("line {}: {}: {why}", index + 1, without_secrets(target))),
         }
     }
     if wrong.is_empty() { Ok(orders) } else { Err(wrong) }
@@ -186,7 +197,7 @@ pub(crate) fn merged(orders: Vec<Order>) -> Vec<Order> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Order, Target, merged, read_list};
+    use super::{Order, Target, merged, read_list, without_secrets};
 
     fn parse(text: &str) -> Result<String, String> {
         Target::parse(text, "github.com").map(|target| target.to_string())
@@ -242,9 +253,17 @@ mod tests {
             "https://github.com/octocat/hello-world/tree",
             "https://github.com/octocat/hello-world/tree/%ff",
             "ssh://git@github.com/o/r",
+            "https://token@github.com/octocat/hello-world",
+            "https://github.com:8443/octocat/hello-world",
         ] {
             assert!(parse(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_password_in_a_link_is_not_shown() {
+        assert_eq!(without_secrets("https://octocat:secret@github.com/o/r"), "https://…@github.com/o/r");
+        assert_eq!(without_secrets("octocat/hello-world@a@b"), "octocat/hello-world@a@b");
     }
 
     #[test]

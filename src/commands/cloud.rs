@@ -4,15 +4,17 @@ mod many;
 mod one;
 mod tasks;
 
-use std::path::Path;
 use std::time::Duration;
 
-use crate::cli::{self, Cloud, CloudCommand, CloudLaunch};
+use tokio::time::timeout;
+
+use crate::cli::{Cloud, CloudCommand, CloudLaunch};
 use crate::cloud::Ready;
 use crate::cloud::launch::{Launcher, Live};
-use crate::cloud::order::{Order, Target, merged, read_list};
+use crate::cloud::lookup::Lookup;
+use crate::cloud::order::{Order, Target, merged, read_list, without_secrets};
 use crate::context::{Context, Deadline};
-use crate::error::{DeadlinePassed, Exit, UsageError};
+use crate::error::{DeadlinePassed, Exit, Interrupted, UsageError};
 use crate::host::choice::{self, Choice};
 use crate::host::runtimes::{self, Joined};
 use crate::line::{Line, Tone};
@@ -20,13 +22,17 @@ use crate::link::QrOptions;
 use crate::output::Update;
 use crate::registry::Registry;
 use crate::sdk::Login;
-use crate::settings::setting;
+use crate::shutdown::Signal;
 use crate::{env, input, repo};
 
 /// Until a runtime answers and somebody is signed in.
 const RUNTIME_TIMEOUT: Duration = Duration::from_mins(1);
 /// A list comes from another program, which takes its time.
 const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
+/// Two looks at the account's tasks, and the time between them …
+const ALL_LOOKS: Duration = Duration::from_secs(23);
+/// … and after an interruption: a second Ctrl-C does not wait at all.
+const LAST_LOOK: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Cloud) -> anyhow::Result<Exit> {
     match args.command {
@@ -38,28 +44,35 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Cloud) -> anyhow::Resul
 
 /// What is launched, and how.
 struct Run {
+    registry: Registry,
+    choice: Choice,
     orders: Vec<Order>,
-    timeout: Option<Duration>,
     qr: QrOptions,
     args: CloudLaunch,
     login: Login,
 }
 
 async fn launch(context: &mut Context<'_>, mut args: CloudLaunch) -> anyhow::Result<Exit> {
-    let qr = QrOptions::new(std::mem::take(&mut args.qr))?;
-    let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
-    let timeout = setting(args.timeout, env::TIMEOUT, cli::duration)?;
     let many = args.repos_from.is_some() || args.repo.len() > 1;
     check(&args, many)?;
+    let qr = QrOptions::new(std::mem::take(&mut args.qr))?;
+    let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
     let orders = orders(context, &args).await?;
-    let deadline = Deadline::new(timeout.unwrap_or(RUNTIME_TIMEOUT));
+    let deadline = Deadline::new(RUNTIME_TIMEOUT);
     let choice = Choice::new(&args.runtime, server)?;
     let registry = Registry::create()?;
     let mut joined = runtimes::acquire(context, &registry, &choice, deadline, None).await?;
     let launched = async {
         let login = sign_in(context, &mut joined, deadline).await?;
-        let run = Run { orders, timeout, qr, args, login };
-        if many { many::run(context, &joined, run).await } else { one::run(context, &joined, run).await }
+        let launcher = Launcher::new(joined.runtime.clone(), context.directory.clone(), login.host.clone(), args.timeout);
+        let run = Run { registry, choice, orders, qr, args, login };
+        let done = if many {
+            many::run(context, &joined, &launcher, &run).await
+        } else {
+            one::run(context, &joined, &launcher, &run).await
+        };
+        launcher.leave_all().await;
+        done
     };
     let launched = Box::pin(launched).await;
     leave(context, joined, launched).await
@@ -83,11 +96,35 @@ async fn leave(context: &mut Context<'_>, joined: Joined, done: anyhow::Result<E
     done
 }
 
-impl Run {
-    fn launcher<'a>(&'a self, directory: &'a Path, joined: &'a Joined) -> Launcher<'a> {
-        Launcher { runtime: &joined.runtime, directory, host: &self.login.host, timeout: self.timeout }
+/// Looks up what may have been created; the signal that ended that. A runtime that died is replaced for it.
+async fn look_up(
+    context: &mut Context<'_>,
+    run: &Run,
+    joined: &Joined,
+    lookup: &mut Lookup,
+    targets: &[&Target],
+    interrupted: bool,
+) -> Option<Signal> {
+    const WORDS: &str = "looking for what was created";
+    let gone = !joined.entry.server.is_external() && !joined.entry.server.is_running();
+    if !gone {
+        let limit = if interrupted { LAST_LOOK } else { ALL_LOOKS };
+        let looking = timeout(limit, lookup.gather(&joined.runtime, targets));
+        return context.steps(|| WORDS, looking).await.err().map(|Interrupted(signal)| signal);
     }
+    if interrupted {
+        return None;
+    }
+    let looking = async {
+        let again = runtimes::acquire(context, &run.registry, &run.choice, Deadline::new(RUNTIME_TIMEOUT), None).await?;
+        let looked = context.steps(|| WORDS, timeout(ALL_LOOKS, lookup.gather(&again.runtime, targets))).await;
+        again.leave(context, true, None).await;
+        anyhow::Ok(looked.map(drop)?)
+    };
+    looking.await.err().and_then(|error| error.downcast_ref().map(|Interrupted(signal)| *signal))
+}
 
+impl Run {
     fn ready(&self, order: &Order, live: &Live, joined: &Joined) -> Ready {
         Ready {
             order: order.clone(),
@@ -110,7 +147,8 @@ fn check(args: &CloudLaunch, many: bool) -> Result<(), UsageError> {
             "give the prompt as an argument, or after a tab in each line",
         ));
     }
-    for (name, given) in [("--follow", args.follow), ("--open", args.open)] {
+    let qr = args.qr.qr_file.is_some();
+    for (name, given) in [("--follow", args.follow), ("--open", args.open), ("--qr-file", qr)] {
         if many && given {
             return Err(UsageError::new(format!("{name} is for a single task"), "launch the tasks without it, then look at one"));
         }
@@ -130,8 +168,7 @@ async fn orders(context: &mut Context<'_>, args: &CloudLaunch) -> anyhow::Result
         let text = if file.as_os_str() == "-" {
             input::all(context, reading, "repositories").await?
         } else {
-            std::fs::read_to_string(file)
-                .map_err(|error| UsageError::new(format!("--repos-from {}: {error}", file.display()), LIST))?
+            input::file(context, reading, file, "repositories").await?
         };
         let orders = read_list(&text, &host, prompt.as_deref())
             .map_err(|wrong| UsageError::new(format!("--repos-from: nothing was launched\n{}", wrong.join("\n")), LIST))?;
@@ -146,12 +183,17 @@ async fn orders(context: &mut Context<'_>, args: &CloudLaunch) -> anyhow::Result
         let mut orders = Vec::with_capacity(args.repo.len());
         for (index, text) in args.repo.iter().enumerate() {
             let target = Target::parse(text, &host).map_err(|why| {
-                UsageError::new(format!("--repo {text}: {why}"), "for example: --repo octocat/hello-world@main")
+                let shown = without_secrets(text);
+                UsageError::new(format!("--repo {shown}: {why}"), "for example: --repo octocat/hello-world@main")
             })?;
             orders.push(Order { lines: vec![index + 1], target, prompt: prompt.clone() });
         }
         orders
     };
+    if args.wait && orders.iter().any(|order| order.prompt.is_none()) {
+        let hint = "tell the agent what to do: --prompt TEXT, or after a tab in each line";
+        return Err(UsageError::new("--wait: without a prompt there is nothing to wait for", hint).into());
+    }
     if args.allow_duplicates {
         return Ok(orders);
     }
@@ -180,8 +222,8 @@ async fn here(context: &mut Context<'_>, host: &str) -> anyhow::Result<Target> {
     let deadline = Deadline::new(RUNTIME_TIMEOUT);
     let found = context.step("looking for the repository", deadline, repo::find(&directory, host)).await?;
     if let Some(branch) = &found.branch {
-        let unpushed =
-            context.within("looking for the repository", deadline, async { anyhow::Ok(repo::unpushed(&directory).await) });
+        let unpushed = context
+            .within("looking for the repository", deadline, async { anyhow::Ok(repo::unpushed(&directory, branch).await) });
         if let Some(why) = unpushed.await? {
             context.tell(&Update::Caution(format!("the branch {branch}: {why}; the agent sees what is on GitHub")))?;
         }

@@ -324,28 +324,10 @@ impl Keys {
             ('?', _) => output::help_lines(self.leave).iter().for_each(|line| context.terminal.say(line)),
             ('q' | 'o' | 'c', None) if entry.remote != Remote::Off => say(context, "there is no link yet"),
             ('q' | 'o' | 'c', None) => say(context, "remote is off, so there is no link; r switches it on"),
-            (key, Some(link)) => link_key(context, link, entry.demo, qr, key),
+            (key, Some(link)) => link::key(context, link, entry.demo, qr, key),
             _ => {}
         }
         Action::None
-    }
-}
-
-/// The keys of a link: its code, the browser, the clipboard.
-pub(crate) fn link_key(context: &mut Context<'_>, link: &str, demo: bool, qr: &QrOptions, key: char) {
-    let say = |context: &mut Context<'_>, text: &str| context.terminal.say(&Line::new(Tone::Dim, text));
-    match key {
-        'q' => link::draw_again(context, link, qr),
-        'o' if demo => say(context, "this is a demo: the link opens no session"),
-        'o' => match open::that_detached(link) {
-            Ok(()) => say(context, "opened in the browser"),
-            Err(_) => say(context, &format!("no browser could be started; the link: {link}")),
-        },
-        'c' => {
-            context.terminal.copy(link);
-            say(context, "asked the terminal to copy the link (OSC 52; in tmux: set -g set-clipboard on)");
-        }
-        _ => {}
     }
 }
 

@@ -51,7 +51,7 @@ struct Place<'a> {
     same_lines: &'a [usize],
     repository: Option<String>,
     branch: Option<&'a str>,
-    /// Whether the agent was told of the branch; None: there is none.
+    /// Whether the agent was told of the branch; None: there is none, or that is not known.
     branch_delivered: Option<bool>,
     prompt_delivered: Option<bool>,
     task_id: Option<&'a str>,
@@ -61,15 +61,15 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn new(order: &'a Order, task: Option<&'a str>, link: Option<&'a Link>, delivered: bool) -> Self {
+    fn new(order: &'a Order, task: Option<&'a str>, link: Option<&'a Link>, delivered: Option<bool>) -> Self {
         let (first, same_lines) = order.lines.split_first().unwrap_or((&0, &[]));
         Self {
             line: *first,
             same_lines,
             repository: order.target.slug.as_ref().map(ToString::to_string),
             branch: order.target.branch.as_deref(),
-            branch_delivered: order.target.branch.as_ref().map(|_| delivered && order.prompt.is_some()),
-            prompt_delivered: order.prompt.as_ref().map(|_| delivered),
+            branch_delivered: order.target.branch.as_ref().and(if order.prompt.is_some() { delivered } else { Some(false) }),
+            prompt_delivered: order.prompt.as_ref().and(delivered),
             task_id: task,
             url: link.map(|link| link.url.as_str()),
             url_derived: link.is_some_and(|link| link.derived),
@@ -80,7 +80,7 @@ impl<'a> Place<'a> {
 /// The line of a task that is ready.
 pub(crate) fn ready_document(ready: &Ready) -> String {
     document(ReadyTask {
-        place: Place::new(&ready.order, Some(&ready.task), Some(&ready.link), true),
+        place: Place::new(&ready.order, Some(&ready.task), Some(&ready.link), Some(true)),
         session_id: &ready.session_id,
         remote: "on",
         login: &ready.login.login,
@@ -91,15 +91,15 @@ pub(crate) fn ready_document(ready: &Ready) -> String {
 }
 
 /// The line of one that is not.
-pub(crate) fn failed_document(order: &Order, created: &Created, report: &Report) -> String {
-    let (word, task, link) = match created {
+pub(crate) fn failed_document(order: &Order, failure: &Failure, report: &Report) -> String {
+    let (word, task, link) = match &failure.created {
         Created::No => ("no", None, None),
         Created::Unknown => ("unknown", None, None),
         Created::Task { id, link } => ("yes", Some(id.as_str()), link.as_ref()),
         Created::Found { id, link } => ("found", Some(id.as_str()), link.as_ref()),
     };
     document(FailedTask {
-        place: Place::new(order, task, link, false),
+        place: Place::new(order, task, link, failure.delivered),
         created: word,
         code: report.exit.code(),
         reason: report.reason,
@@ -136,9 +136,15 @@ pub(crate) fn finished_document(ready: &Ready, summary: Option<&str>, report: Op
 pub(crate) fn finished_line(ready: &Ready, summary: Option<&str>, report: Option<&Report>) -> Line {
     let head = format!("line {}, {}: ", ready.order.lines[0], ready.order.target);
     match report {
-        Some(report) => Line::new(Tone::Attention, head + &report.message),
-        None => Line::new(Tone::Good, head + "done" + &summary.map_or_else(String::new, |summary| format!(": {summary}"))),
+        Some(report) => Line::new(Tone::Attention, head + first_line(&report.message)),
+        None => {
+            Line::new(Tone::Good, head + "done" + &summary.map_or_else(String::new, |text| format!(": {}", first_line(text))))
+        }
     }
+}
+
+fn first_line(text: &str) -> &str {
+    text.trim().lines().next().unwrap_or_default()
 }
 
 /// Which task it is.
@@ -168,19 +174,11 @@ pub(crate) fn task_notes(ready: &Ready) -> Vec<Line> {
             format!("the link was made from the task's id; if it opens nothing, the task is on https://{host}/copilot/agents");
         lines.push(Line::new(Tone::Attention, text));
     }
-    if let Some(branch) = target_without_word(&ready.order) {
-        lines.push(Line::new(Tone::Attention, untold(branch)));
+    if let Some(branch) = ready.order.target.branch.as_ref().filter(|_| ready.order.prompt.is_none()) {
+        let text = format!("the agent does not know of the branch {branch}: say it in your first prompt, or use --prompt");
+        lines.push(Line::new(Tone::Attention, text));
     }
     lines
-}
-
-/// The branch that the agent was not told of.
-pub(crate) fn target_without_word(order: &Order) -> Option<&str> {
-    order.target.branch.as_deref().filter(|_| order.prompt.is_none())
-}
-
-fn untold(branch: &str) -> String {
-    format!("the agent does not know of the branch {branch}: it is told in the first prompt, so say it in yours, or use --prompt")
 }
 
 /// What became of a task that failed, and where it may be.
@@ -194,13 +192,14 @@ pub(crate) fn created_lines(created: &Created, host: &str) -> Vec<Line> {
             format!("whether a task was created is not known; see https://{host}/copilot/agents before trying again")
         }
     };
-    vec![Line::new(Tone::Attention, text)]
+    // Also for those who want quiet: it keeps them from asking twice.
+    vec![Line::new(Tone::Error, text)]
 }
 
 /// One of many that failed.
 pub(crate) fn failed_lines(failure: &Failure, order: &Order, report: &Report, host: &str) -> Vec<Line> {
-    let text = format!("line {}, {}: {}", order.lines[0], order.target, report.message.lines().next().unwrap_or_default());
-    let mut lines = vec![Line::new(Tone::Attention, text)];
+    let text = format!("line {}, {}: {}", order.lines[0], order.target, first_line(&report.message));
+    let mut lines = vec![Line::new(Tone::Error, text)];
     lines.extend(created_lines(&failure.created, host));
     lines
 }
@@ -302,37 +301,64 @@ pub(crate) fn task_document(task: &str, link: &Link) -> String {
 /// What a run over a list came to.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
-    pub(crate) all: usize,
+    all: usize,
     pub(crate) ready: usize,
-    /// Lines of which no task was created.
-    pub(crate) failed: Vec<usize>,
-    /// Lines that failed, with a task that exists.
-    pub(crate) created: Vec<usize>,
-    /// Lines of which it is not known.
-    pub(crate) unknown: Vec<usize>,
-    /// Lines that were not begun.
-    pub(crate) not_begun: Vec<usize>,
-    /// Lines whose task was waited for, and did not end well.
-    pub(crate) unfinished: Vec<usize>,
+    not_created: Group,
+    created: Group,
+    unknown: Group,
+    pub(crate) not_begun: Group,
+    /// Were waited for, and did not end well.
+    pub(crate) unfinished: Group,
+}
+
+/// Tasks, and the lines that asked for them.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    tasks: usize,
+    lines: Vec<usize>,
+}
+
+impl Group {
+    pub(crate) fn add(&mut self, order: &Order) {
+        self.tasks += 1;
+        self.lines.extend(&order.lines);
+    }
 }
 
 impl Summary {
+    pub(crate) fn new(all: usize) -> Self {
+        Self { all, ..Self::default() }
+    }
+
+    /// Where one that failed belongs.
+    pub(crate) fn group(&mut self, created: &Created) -> &mut Group {
+        match created {
+            Created::No => &mut self.not_created,
+            Created::Unknown => &mut self.unknown,
+            Created::Task { .. } | Created::Found { .. } => &mut self.created,
+        }
+    }
+
+    pub(crate) fn failed(&self) -> usize {
+        self.not_created.tasks + self.created.tasks + self.unknown.tasks
+    }
+
     pub(crate) fn is_good(&self) -> bool {
-        self.ready == self.all && self.unfinished.is_empty()
+        self.ready == self.all && self.unfinished.tasks == 0
     }
 
     /// In one sentence.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{} of {} tasks ready", self.ready, self.all);
-        for (what, lines) in [
-            ("not created", &self.failed),
+        for (what, group) in [
+            ("not created", &self.not_created),
             ("created but not ready", &self.created),
             ("not known whether created", &self.unknown),
             ("not begun", &self.not_begun),
             ("not done", &self.unfinished),
         ] {
-            if !lines.is_empty() {
-                let _ = write!(text, "; {what}: {} ({})", lines.len(), ranges(lines));
+            if group.tasks > 0 {
+                let _ = write!(text, "; {what}: {} ({})", group.tasks, ranges(&group.lines));
             }
         }
         text
@@ -358,12 +384,18 @@ fn ranges(lines: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Summary, ranges};
+    use crate::cloud::{Created, Order, Target};
 
     #[test]
     fn lines_are_named_shortly() {
         assert_eq!(ranges(&[7]), "line 7");
         assert_eq!(ranges(&[4, 2, 1, 3, 9]), "lines 1-4, 9");
-        let summary = Summary { all: 5, ready: 3, failed: vec![2], unknown: vec![5], ..Summary::default() };
-        assert_eq!(summary.text(), "3 of 5 tasks ready; not created: 1 (line 2); not known whether created: 1 (line 5)");
+        let order = |lines: &[usize]| Order { lines: lines.to_vec(), target: Target::NO_REPOSITORY, prompt: None };
+        let mut summary = Summary::new(5);
+        summary.ready = 3;
+        summary.group(&Created::No).add(&order(&[2, 4]));
+        summary.group(&Created::Unknown).add(&order(&[6]));
+        let text = "3 of 5 tasks ready; not created: 1 (lines 2, 4); not known whether created: 1 (line 6)";
+        assert_eq!(summary.text(), text);
     }
 }

@@ -41,7 +41,7 @@ impl Session {
     /// (measured).
     ///
     /// None of the callbacks of a local session may be asked for, nor a name or an id: the CLI refuses those (measured). Requests for
-    /// permission, questions and plans are raised all the same.
+    /// permission, questions and plans are raised all the same. What its events are to begin with, [`Events::catch_up`] brings.
     pub(crate) async fn create_cloud(
         runtime: &Runtime,
         directory: &Path,
@@ -59,10 +59,7 @@ impl Session {
             .with_client_name("copilot-remote")
             .with_streaming(true)
             .with_cloud(repository.map_or_else(CloudSessionOptions::default, CloudSessionOptions::with_repository));
-        let (session, mut events) = Box::pin(Self::begin(runtime, config)).await.map_err(SdkError::explain_cloud)?;
-        // That the connection broke shows in the events.
-        let _ = events.catch_up(&session).await;
-        Ok((session, events))
+        Box::pin(Self::begin(runtime, config)).await.map_err(SdkError::explain_cloud)
     }
 
     /// The id of the task behind this session.

@@ -121,6 +121,8 @@ impl SdkError {
         let message = shortened(message);
         let lower = message.to_lowercase();
         let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
+        // What GitHub itself says, and nothing else: it decides whether a task is asked for again.
+        let is = |beginnings: &[&str]| beginnings.iter().any(|beginning| lower.starts_with(beginning));
         if let Some(task) = ["No events found for task ", "No session.start event found for task "]
             .iter()
             .find_map(|start| message.strip_prefix(start))
@@ -133,16 +135,18 @@ impl SdkError {
         // A page of a proxy or a gateway, whatever its words.
         if message.starts_with('<') {
             Self::Uncertain { message }
-        } else if says(&["requires authentication"]) {
+        } else if is(&["session.create cloud requires authentication", "requires authentication"]) {
             Self::SignedOut
-        } else if says(&["rate limit", "too many requests", "abuse detection"]) {
+        } else if is(&LIMITS) {
             Self::RateLimited { message }
-        } else if says(&["connection refused"]) {
-            Self::ServiceUnavailable { message }
-        } else if says(&["bad credentials", "token has expired", "token is expired"]) {
+        } else if is(&["bad credentials"]) {
             Self::BadCredentials { message }
-        } else if says(&["saml", "single sign-on"]) {
+        } else if is(&["resource protected by organization saml"]) {
             Self::RepositoryForbidden { message }
+        } else if lower == "not found" {
+            Self::RepositoryNotFound { message }
+        } else if is(&["validation failed"]) {
+            Self::InvalidTask { message }
         } else if says(&[
             "not accessible by",
             "policy",
@@ -154,10 +158,6 @@ impl SdkError {
             "quota",
         ]) {
             Self::CloudRefused { message }
-        } else if lower == "not found" || says(&["could not resolve", "repository not found"]) {
-            Self::RepositoryNotFound { message }
-        } else if says(&["validation failed", "invalid request", "bad request", "unprocessable"]) {
-            Self::InvalidTask { message }
         } else {
             Self::Uncertain { message: if message == "{}" { "GitHub gave no reason".to_owned() } else { message } }
         }
@@ -173,9 +173,17 @@ impl SdkError {
         }
     }
 
-    /// Whether a task may be asked for again: nothing was created, and it may be better later.
-    pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::RateLimited { .. } | Self::ServiceUnavailable { .. })
+    /// Whether no task was created for sure. [`Self::CloudRefused`] is told from words that others may use, too.
+    pub(crate) fn rules_out_a_task(&self) -> bool {
+        matches!(
+            self,
+            Self::SignedOut
+                | Self::RateLimited { .. }
+                | Self::BadCredentials { .. }
+                | Self::RepositoryForbidden { .. }
+                | Self::RepositoryNotFound { .. }
+                | Self::InvalidTask { .. }
+        )
     }
 
     /// Why nobody is signed in, by the HTTP status in `reason`: "Failed to fetch PAT user login (401): …" (measured).
@@ -221,6 +229,14 @@ impl SdkError {
         }
     }
 }
+
+/// How GitHub says that it is asked too often, in the beginning of its messages.
+const LIMITS: [&str; 4] = [
+    "api rate limit exceeded",
+    "you have exceeded a secondary rate limit",
+    "you have triggered an abuse detection mechanism",
+    "too many requests",
+];
 
 /// One line of bearable length: it may be a whole page.
 fn shortened(message: &str) -> String {
@@ -269,7 +285,7 @@ mod tests {
     #[test]
     fn the_words_of_a_failed_create_tell_the_reason() {
         let explain = |message: &str| rpc(message).explain_cloud();
-        assert!(matches!(explain("tcp connect error: Connection refused (os error 111)"), SdkError::ServiceUnavailable { .. }));
+        assert!(matches!(explain("upstream failed: rate limit exceeded"), SdkError::Uncertain { .. }));
         assert!(matches!(explain("<html>JavaScript is disabled</html>"), SdkError::Uncertain { .. }));
         assert!(matches!(explain("Bad credentials"), SdkError::BadCredentials { .. }));
         assert!(matches!(explain("session.create cloud requires authentication"), SdkError::SignedOut));

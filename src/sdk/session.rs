@@ -349,9 +349,8 @@ impl Events {
         Self { subscription, past: VecDeque::new(), known: HashSet::new() }
     }
 
-    /// Takes in what happened in `session` so far: where the runtime chooses the id, the SDK cannot tell whose the first events are, and
-    /// some are lost (measured).
-    pub(super) async fn catch_up(&mut self, session: &Session) -> Result<(), SdkError> {
+    /// Takes in what happened in `session` so far, a session in the cloud: of the first events of one, some are never sent (measured).
+    pub(crate) async fn catch_up(&mut self, session: &Session) -> Result<(), SdkError> {
         let answer = session.call("session.getMessages", json!({})).await?;
         for event in answer["events"].as_array().into_iter().flatten() {
             self.past.push_back(Event::parse(event["type"].as_str().unwrap_or_default(), &event["data"]));

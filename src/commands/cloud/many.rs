@@ -1,29 +1,30 @@
 //! Many tasks: so many at once, each told as soon as it is ready; none is created twice, and none is forgotten.
 
-use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::time::timeout;
+use tokio::time::interval;
 
-use super::Run;
-use crate::cloud::launch::{self, Launcher, Step};
+use super::{Run, look_up};
+use crate::cloud::launch::{Launcher, Progress, Step};
 use crate::cloud::lookup::{self, Lookup};
 use crate::cloud::{Created, Failure, Order, Ready};
 use crate::context::Context;
-use crate::error::{Exit, Interrupted, Report, TasksFailed};
-use crate::host::runtimes::Joined;
+use crate::error::{Exit, Interrupted, NotBegun, Report, TasksFailed};
+use crate::host::runtimes::{self, Joined};
 use crate::line::{Line, Tone};
+use crate::output::Bar;
 use crate::output::cloud::{self, Summary};
-use crate::output::{Bar, Update};
 use crate::sdk::{Event, SdkError, Task};
 use crate::shutdown::Signal;
 
-/// An interrupted run is looked up for so long; a second Ctrl-C does not wait.
-const LAST_LOOK: Duration = Duration::from_secs(3);
+/// How often the bar is drawn where nothing happens.
+const TICK: Duration = Duration::from_millis(250);
 
 /// One launch, when it is over.
 struct Outcome<'a> {
@@ -39,20 +40,19 @@ enum Told {
     Finished { ready: Ready, said: Option<Event>, done: anyhow::Result<Exit> },
 }
 
-pub(super) async fn run(context: &mut Context<'_>, joined: &Joined, run: Run) -> anyhow::Result<Exit> {
+pub(super) async fn run(context: &mut Context<'_>, joined: &Joined, launcher: &Launcher, run: &Run) -> anyhow::Result<Exit> {
     context.terminal.say(&Line::new(Tone::Dim, format!("signed in as {} on {}", run.login.login, run.login.host)));
-    let directory = context.directory.clone();
-    let launcher = run.launcher(&directory, joined);
     let (tell, mut told) = unbounded_channel();
-    let mut ledger = Ledger::new(&run);
+    let mut ledger = Ledger::new(run);
     let mut waiting = run.orders.iter();
     let mut running = FuturesUnordered::new();
+    let mut tick = interval(TICK);
     let signal = loop {
-        while running.len() < usize::from(run.args.jobs) {
+        while running.len() < usize::from(run.args.jobs) && !ledger.stops {
             let Some(order) = waiting.next() else { break };
-            let step = Rc::new(Cell::new(Step::Requested));
-            ledger.begun.push((order, step.clone()));
-            running.push(one(&launcher, order, step, &run, joined, tell.clone()));
+            let progress = Rc::new(Progress::new());
+            ledger.begun.push((order, progress.clone()));
+            running.push(one(launcher, order, progress, run, joined, tell.clone()));
         }
         if running.is_empty() && told.is_empty() {
             break None;
@@ -60,32 +60,33 @@ pub(super) async fn run(context: &mut Context<'_>, joined: &Joined, run: Run) ->
         ledger.show(context, running.len());
         tokio::select! {
             biased;
-            Some(told) = told.recv() => ledger.hear(context, told)?,
+            Some(told) = told.recv() => ledger.hear(context, told),
             signal = context.shutdown.next() => break Some(signal),
-            Some(outcome) = running.next() => ledger.settle(context, outcome)?,
+            Some(outcome) = running.next() => ledger.settle(context, outcome),
+            _ = tick.tick() => {}
         }
     };
     // What was under way goes no further; what it told before counts.
     drop(running);
     while let Ok(told) = told.try_recv() {
-        ledger.hear(context, told)?;
+        ledger.hear(context, told);
     }
-    ledger.summary.not_begun = waiting.flat_map(|order| order.lines.iter().copied()).collect();
-    ledger.close(context, joined, signal).await
+    ledger.close(context, joined, launcher, waiting, signal).await
 }
 
 /// Launches one and, if that was asked for, waits until its agent is done.
 async fn one<'a>(
-    launcher: &Launcher<'_>,
+    launcher: &Launcher,
     order: &'a Order,
-    step: Rc<Cell<Step>>,
+    progress: Rc<Progress>,
     run: &Run,
     joined: &Joined,
     tell: UnboundedSender<Told>,
 ) -> Outcome<'a> {
-    let mut live = match launcher.launch(order, &step).await {
+    let mut live = match launcher.launch(order, &progress).await {
         Ok(live) => live,
-        Err(failure) => {
+        Err(mut failure) => {
+            failure.error = runtimes::better_reason(&joined.entry.server, failure.error).await;
             let seen = if failure.created == Created::Unknown { Some(lookup::look(&joined.runtime).await) } else { None };
             return Outcome { order, failure: Some(failure), seen };
         }
@@ -97,7 +98,7 @@ async fn one<'a>(
         let _ = tell.send(Told::Finished { ready, said, done });
     }
     // Otherwise the runtime goes on to read the task's events.
-    launch::close(&live.session).await;
+    launcher.leave(&live.session).await;
     Outcome { order, failure: None, seen: None }
 }
 
@@ -107,10 +108,15 @@ struct Ledger<'a> {
     bar: Bar,
     summary: Summary,
     lookup: Lookup,
-    /// Not settled yet, with what they are at.
-    begun: Vec<(&'a Order, Rc<Cell<Step>>)>,
+    /// Not settled yet, with how far they are.
+    begun: Vec<(&'a Order, Rc<Progress>)>,
     /// Failed at an unknown moment: looked up when all else is settled.
     lost: Vec<(&'a Order, Failure)>,
+    /// Nothing more is begun: the runtime is gone, or nobody reads stdout any more.
+    stops: bool,
+    deaf: bool,
+    /// It was said that GitHub limits us.
+    limited: bool,
 }
 
 impl<'a> Ledger<'a> {
@@ -119,33 +125,53 @@ impl<'a> Ledger<'a> {
         Self {
             run,
             bar: Bar::new(all),
-            summary: Summary { all, ..Summary::default() },
+            summary: Summary::new(all),
             lookup: Lookup::new(),
             begun: Vec::new(),
             lost: Vec::new(),
+            stops: false,
+            deaf: false,
+            limited: false,
         }
     }
 
     fn show(&mut self, context: &mut Context<'_>, running: usize) {
-        let failed = self.summary.failed.len() + self.summary.created.len() + self.lost.len();
+        let failed = self.summary.failed() + self.lost.len();
+        let limited = self.begun.iter().filter(|(_, progress)| progress.step() == Step::Limited).count();
+        if limited > 0 && !self.limited && !context.terminal.redraws() {
+            self.limited = true;
+            context.terminal.say(&Line::new(Tone::Dim, Step::Limited.words()));
+        }
+        let waiting = if limited == 0 { String::new() } else { format!(", {limited} of them told to wait") };
         let troubled = if failed == 0 { String::new() } else { format!(", {failed} failed") };
-        let text =
-            self.bar.text(self.summary.ready + failed, &format!("{running} under way{troubled}"), context.terminal.size().0);
+        let message = format!("{running} under way{waiting}{troubled}");
+        let text = self.bar.text(self.summary.ready + failed, &message, context.terminal.size().0);
         context.terminal.status(Some(text));
     }
 
-    fn hear(&mut self, context: &mut Context<'_>, told: Told) -> anyhow::Result<()> {
+    /// Prints a line of data; where nobody reads stdout any more, those at stderr get `text`.
+    fn print(&mut self, context: &mut Context<'_>, data: &str, text: &str) {
+        if !self.deaf && context.terminal.data(data).is_ok() {
+            return;
+        }
+        if !std::mem::replace(&mut self.deaf, true) {
+            self.stops = true;
+            context.terminal.say(&Line::new(Tone::Error, "nobody reads stdout any more: nothing more is begun"));
+        }
+        if !text.is_empty() {
+            context.terminal.say(&Line::new(Tone::Plain, text));
+        }
+    }
+
+    fn hear(&mut self, context: &mut Context<'_>, told: Told) {
         match told {
             Told::Ready(ready) => {
                 self.begun.retain(|(order, _)| order.lines != ready.order.lines);
                 self.lookup.know(&ready.task);
                 self.summary.ready += 1;
-                let text = if context.json {
-                    cloud::ready_document(&ready)
-                } else {
-                    format!("{}\t{}", ready.order.lines[0], ready.link.url)
-                };
-                context.terminal.data(&text)?;
+                let text = format!("{}\t{}", ready.order.lines[0], ready.link.url);
+                let data = if context.json { &cloud::ready_document(&ready) } else { &text };
+                self.print(context, data, &text);
             }
             Told::Finished { ready, said, done } => {
                 let report = done.as_ref().err().map(Report::from);
@@ -155,82 +181,88 @@ impl<'a> Ledger<'a> {
                 };
                 context.terminal.say(&cloud::finished_line(&ready, summary, report.as_ref()));
                 if report.is_some() {
-                    self.summary.unfinished.extend(&ready.order.lines);
+                    self.summary.unfinished.add(&ready.order);
                 }
                 if context.json {
-                    context.terminal.data(&cloud::finished_document(&ready, summary, report.as_ref()))?;
+                    self.print(context, &cloud::finished_document(&ready, summary, report.as_ref()), "");
                 }
             }
         }
-        Ok(())
     }
 
-    fn settle(&mut self, context: &mut Context<'_>, outcome: Outcome<'a>) -> anyhow::Result<()> {
+    fn settle(&mut self, context: &mut Context<'_>, outcome: Outcome<'a>) {
         let Outcome { order, failure, seen } = outcome;
         if let Some(seen) = seen {
             self.lookup.saw(seen);
         }
-        let Some(failure) = failure else { return Ok(()) };
+        let Some(failure) = failure else { return };
         self.begun.retain(|(begun, _)| begun.lines != order.lines);
+        self.stops |= matches!(failure.error.downcast_ref(), Some(SdkError::Connection(_) | SdkError::RuntimeEnded { .. }));
+        if let Created::Task { id, .. } = &failure.created {
+            self.lookup.know(id);
+        }
         if failure.created == Created::Unknown {
             self.lost.push((order, failure));
-            return Ok(());
+        } else {
+            self.fail(context, order, &failure);
         }
-        self.fail(context, order, &failure)
     }
 
     /// Tells of one that is not ready, now that all is known of it.
-    fn fail(&mut self, context: &mut Context<'_>, order: &Order, failure: &Failure) -> anyhow::Result<()> {
-        let lines = match &failure.created {
-            Created::No => &mut self.summary.failed,
-            Created::Unknown => &mut self.summary.unknown,
-            Created::Task { id, .. } | Created::Found { id, .. } => {
-                self.lookup.know(id);
-                &mut self.summary.created
-            }
-        };
-        lines.extend(&order.lines);
+    fn fail(&mut self, context: &mut Context<'_>, order: &Order, failure: &Failure) {
+        self.summary.group(&failure.created).add(order);
         let report = Report::from(&failure.error);
         for line in cloud::failed_lines(failure, order, &report, &self.run.login.host) {
             context.terminal.say(&line);
         }
         if context.json {
-            context.terminal.data(&cloud::failed_document(order, &failure.created, &report))?;
+            self.print(context, &cloud::failed_document(order, failure, &report), "");
         }
-        Ok(())
     }
 
     /// Looks up what got lost, and says what all of it came to.
-    async fn close(mut self, context: &mut Context<'_>, joined: &Joined, signal: Option<Signal>) -> anyhow::Result<Exit> {
-        for (order, step) in std::mem::take(&mut self.begun) {
+    async fn close(
+        mut self,
+        context: &mut Context<'_>,
+        joined: &Joined,
+        launcher: &Launcher,
+        waiting: impl Iterator<Item = &'a Order>,
+        mut signal: Option<Signal>,
+    ) -> anyhow::Result<Exit> {
+        context.terminal.status(None);
+        for (order, progress) in std::mem::take(&mut self.begun) {
             let error = Interrupted(signal.unwrap_or(Signal::Interrupt)).into();
-            if step.get() == Step::Limited {
-                self.fail(context, order, &Failure { error, created: Created::No })?;
-            } else {
-                self.lost.push((order, Failure { error, created: Created::Unknown }));
-            }
+            self.settle(context, Outcome { order, failure: Some(progress.failure(error, &launcher.host)), seen: None });
         }
         let mut lost = std::mem::take(&mut self.lost);
         if !lost.is_empty() {
             let targets: Vec<_> = lost.iter().map(|(order, _)| &order.target).collect();
-            let looking = self.lookup.resolve(&joined.runtime, &self.run.login.host, &targets);
-            let limit = if signal.is_some() { LAST_LOOK } else { lookup::ALL_LOOKS };
-            if let Ok(Ok(found)) = context.steps(|| "looking for what was created", timeout(limit, looking)).await {
-                for ((_, failure), created) in lost.iter_mut().zip(found) {
-                    failure.created = created;
-                }
-            }
+            let interrupted = look_up(context, self.run, joined, &mut self.lookup, &targets, signal.is_some()).await;
+            signal = signal.or(interrupted);
+            let host = &self.run.login.host;
+            self.lookup.attribute(host, lost.iter_mut().map(|(order, failure)| (&order.target, failure)));
+            launcher.leave_pending(lost.iter().map(|(_, failure)| failure)).await;
             for (order, failure) in &lost {
-                self.fail(context, order, failure)?;
+                self.fail(context, order, failure);
             }
         }
-        context.terminal.status(None);
+        for order in waiting {
+            self.summary.not_begun.add(order);
+            if context.json {
+                let failure = Failure { error: NotBegun.into(), created: Created::No, delivered: Some(false) };
+                let report = Report::from(&failure.error);
+                self.print(context, &cloud::failed_document(order, &failure, &report), "");
+            }
+        }
+        // As slowly as it is read.
+        match context.deliver("").await {
+            Ok(interrupted) => signal = signal.or(interrupted),
+            Err(error) if error.is::<io::Error>() => {}
+            Err(error) => return Err(error),
+        }
         let text = self.summary.text();
         match signal {
-            Some(signal) => {
-                context.tell(&Update::Caution(format!("interrupted: {text}")))?;
-                Err(Interrupted(signal).into())
-            }
+            Some(signal) => Err(Interrupted(signal)).context(text),
             None if self.summary.is_good() => {
                 context.terminal.say(&Line::new(Tone::Good, text));
                 Ok(Exit::Done)

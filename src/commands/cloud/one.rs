@@ -1,71 +1,61 @@
 //! One task: launched, shown, and perhaps followed.
 
-use std::cell::Cell;
-use std::time::Duration;
-
-use super::Run;
-use crate::cloud::launch::{self, Live, Step};
+use super::{NO_TIMEOUT, Run, look_up};
+use crate::cloud::launch::{Launcher, Live, Progress};
 use crate::cloud::lookup::Lookup;
-use crate::cloud::{Created, Failure, Order, Ready, follow};
+use crate::cloud::{Created, Order, Ready, follow};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, Interrupted, Report, WAITING};
-use crate::host::runtimes::Joined;
+use crate::host::runtimes::{self, Joined};
 use crate::line::{Line, Tone};
 use crate::output::{self, Update};
 
-/// An interrupted launch is looked up for so long; a second Ctrl-C does not wait.
-const LAST_LOOK: Duration = Duration::from_secs(3);
-const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
-
-pub(super) async fn run(context: &mut Context<'_>, joined: &Joined, run: Run) -> anyhow::Result<Exit> {
+pub(super) async fn run(context: &mut Context<'_>, joined: &Joined, launcher: &Launcher, run: &Run) -> anyhow::Result<Exit> {
     context.tell(&Update::SignedIn(&run.login))?;
     let order = &run.orders[0];
-    let mut live = start(context, joined, &run, order).await?;
+    let mut live = start(context, joined, launcher, run, order).await?;
     let ready = run.ready(order, &live, joined);
-    let done = stay(context, &mut live, &ready, &run).await;
-    launch::close(&live.session).await;
-    let ended = matches!(&done, Ok(Exit::Done)) && !run.args.follow;
-    if !ended {
+    let done = stay(context, &mut live, &ready, run).await;
+    let as_asked = matches!(&done, Ok(Exit::Done)) && (run.args.wait || !run.args.follow);
+    if !as_asked && !live.ended {
         context.terminal.say(&Line::new(Tone::Strong, format!("the task goes on at GitHub: {}", ready.link.url)));
     }
     done
 }
 
 /// Launches it; where that fails, says what became of it.
-async fn start(context: &mut Context<'_>, joined: &Joined, run: &Run, order: &Order) -> anyhow::Result<Live> {
-    let directory = context.directory.clone();
-    let launcher = run.launcher(&directory, joined);
-    let step = Cell::new(Step::Requested);
+async fn start(
+    context: &mut Context<'_>,
+    joined: &Joined,
+    launcher: &Launcher,
+    run: &Run,
+    order: &Order,
+) -> anyhow::Result<Live> {
+    let progress = Progress::new();
     let mut lookup = Lookup::new();
-    let outcome = context.steps(|| step.get().words(), launcher.launch(order, &step)).await;
+    let outcome = context.steps(|| progress.step().words(), launcher.launch(order, &progress)).await;
     let mut failure = match outcome {
         Ok(Ok(live)) => return Ok(live),
         Ok(Err(failure)) => failure,
-        // Whatever step it was at: looking it up tells.
-        Err(interrupted) => {
-            let created = if step.get() == Step::Limited { Created::No } else { Created::Unknown };
-            Failure { error: interrupted.into(), created }
-        }
+        Err(interrupted) => progress.failure(interrupted.into(), &launcher.host),
     };
+    failure.error = runtimes::better_reason(&joined.entry.server, failure.error).await;
     if failure.created == Created::Unknown {
-        let targets = [&order.target];
-        let looking = lookup.resolve(&joined.runtime, &run.login.host, &targets);
-        let looked = if failure.error.is::<Interrupted>() {
-            let deadline = Deadline::new(LAST_LOOK);
-            context.step("looking for what was created", deadline, async { anyhow::Ok(looking.await) }).await.ok()
-        } else {
-            context.steps(|| "looking for what was created", looking).await.ok()
-        };
-        if let Some(created) = looked.and_then(|found| found.into_iter().next()) {
-            failure.created = created;
+        let interrupted = failure.error.is::<Interrupted>();
+        let signal = look_up(context, run, joined, &mut lookup, &[&order.target], interrupted).await;
+        lookup.attribute(&launcher.host, [(&order.target, &mut failure)]);
+        launcher.leave_pending(std::iter::once(&failure)).await;
+        if let Some(signal) = signal.filter(|_| !interrupted) {
+            failure.error = Interrupted(signal).into();
         }
     }
-    for line in output::cloud::created_lines(&failure.created, &run.login.host) {
+    for line in output::cloud::created_lines(&failure.created, &launcher.host) {
         context.terminal.say(&line);
     }
     if context.json {
         let report = Report::from(&failure.error);
-        context.terminal.data(&output::cloud::failed_document(order, &failure.created, &report))?;
+        // What it failed with matters more than that nobody reads of it.
+        let _ = context.terminal.data(&output::cloud::failed_document(order, &failure, &report));
     }
     Err(failure.error)
 }
@@ -79,7 +69,8 @@ async fn stay(context: &mut Context<'_>, live: &mut Live, ready: &Ready, run: &R
     if !run.args.wait {
         return Ok(Exit::Done);
     }
-    let (said, done) = context.step(WAITING, Deadline::new(NO_TIMEOUT), async { anyhow::Ok(live.finish().await) }).await?;
+    let waiting = async { anyhow::Ok(live.finish().await) };
+    let (said, done) = context.step(WAITING, Deadline::new(NO_TIMEOUT), waiting).await?;
     if let Some(event) = &said {
         context.tell(&Update::Event(event))?;
     }

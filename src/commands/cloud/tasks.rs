@@ -30,7 +30,8 @@ pub(super) async fn list(context: &mut Context<'_>, args: CloudList) -> anyhow::
 pub(super) async fn open(context: &mut Context<'_>, args: CloudOpen) -> anyhow::Result<Exit> {
     let demo = args.list.runtime.demo;
     // Also of a link, the end is the id.
-    let wanted = args.task.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+    let path = args.task.split(['?', '#']).next().unwrap_or_default();
+    let wanted = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
     let tasks = find(context, args.list).await?;
     let exact: Vec<_> = tasks.iter().filter(|(task, _)| task.id == wanted).collect();
     let meant = if exact.is_empty() { tasks.iter().filter(|(task, _)| task.id.starts_with(&wanted)).collect() } else { exact };
