@@ -16,7 +16,11 @@ pub(crate) enum ChooseError {
     NoneLive,
     #[error("none of the account's latest tasks has the id {wanted}")]
     NoTask { wanted: String },
-    #[error("several are meant:{}", lines(candidates))]
+    #[error("there is no session on disk that worked in this repository or folder")]
+    NoneStored,
+    #[error("no session on disk has the name or id {wanted}")]
+    NotStored { wanted: String },
+    #[error("several sessions are meant:{}", lines(candidates))]
     Ambiguous { candidates: Vec<String> },
 }
 

@@ -167,9 +167,17 @@ pub(crate) enum Shell {
 /// Arguments of `start`.
 #[derive(Debug, Args)]
 pub(crate) struct Start {
-    /// What Mission Control may do: steer, only read, or nothing yet
-    #[arg(long, value_name = "MODE", default_value = "on")]
-    pub(crate) remote: Remote,
+    /// What Mission Control may do: steer, only read, or nothing yet; the default is on, and of a session that is resumed what it was
+    #[arg(long, value_name = "MODE")]
+    pub(crate) remote: Option<Remote>,
+
+    /// Go on with a session that ended: its name, its id, or the beginning of one; left out, you are asked which of this repository's
+    #[arg(long, value_name = "SESSION", num_args = 0..=1, default_missing_value = "", conflicts_with = "continue_last")]
+    pub(crate) resume: Option<String>,
+
+    /// Go on with the last session of this repository
+    #[arg(long = "continue")]
+    pub(crate) continue_last: bool,
 
     #[command(flatten)]
     pub(crate) session: SessionArgs,
@@ -401,6 +409,13 @@ pub(crate) struct List {
     /// Show it again whenever it changes
     #[arg(long)]
     pub(crate) watch: bool,
+
+    /// Also those that ended and can be resumed, of all repositories
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) all: bool,
+
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeArgs,
 }
 
 /// Arguments of `qr`.

@@ -230,6 +230,9 @@ fn choose(cause: &ChooseError, error: &anyhow::Error) -> Report {
         ChooseError::NoTask { .. } => {
             Report::new(Exit::NoSession, "no-task", error).hint("the account's tasks: copilot-remote cloud list")
         }
+        ChooseError::NoneStored | ChooseError::NotStored { .. } => {
+            Report::new(Exit::NoSession, "no-session", error).hint("those that can be resumed: copilot-remote list --all")
+        }
         ChooseError::NoneLive => Report::new(Exit::NoSession, "no-session", error).hint("start one: copilot-remote start"),
         ChooseError::Ambiguous { .. } => {
             Report::new(Exit::Usage, "ambiguous-session", error).hint("name one of them; the beginning of its id is enough")

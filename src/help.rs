@@ -36,6 +36,7 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
                 "The first link that a script gets, with jq:",
                 "copilot-remote start --json | jq -r 'select(.type == \"ready\").url'",
             ),
+            ("Go on with the last session of this repository:", "copilot-remote start --continue"),
             ("Keep the code as a picture:", "copilot-remote start --qr-file session.png"),
             ("Sign in with a token that only this session uses:", "copilot-remote start --token-stdin < token.txt"),
         ],
@@ -71,6 +72,7 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
         "list" => &[
             ("The links of all sessions, with jq:", "copilot-remote list --json | jq -r '.sessions[].url // empty'"),
             ("Keep it in sight:", "copilot-remote list --watch"),
+            ("What can be resumed:", "copilot-remote list --all"),
         ],
         "status" => &[("Why a session has a Copilot CLI of its own:", "copilot-remote status 'login test'")],
         "url" => &[("Open it in a browser:", "xdg-open \"$(copilot-remote url)\"")],

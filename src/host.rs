@@ -5,6 +5,7 @@ mod circumstances;
 pub(crate) mod handover;
 mod recovery;
 pub(crate) mod remote;
+pub(crate) mod resume;
 pub(crate) mod runtimes;
 pub(crate) mod view;
 
@@ -42,7 +43,10 @@ pub(crate) struct Plan {
     pub(crate) runtime: Choice,
     pub(crate) demo: bool,
     pub(crate) options: SessionOptions,
-    pub(crate) remote: Remote,
+    /// A session that ended, to go on with.
+    pub(crate) resume: Option<resume::Wanted>,
+    /// None: as it was, or on.
+    pub(crate) remote: Option<Remote>,
     /// What git says; None with `--no-repo`.
     pub(crate) repository: Option<Repository>,
     pub(crate) no_repo: bool,
@@ -87,10 +91,10 @@ struct Kept {
 
 impl Host {
     /// Joins or starts a runtime, and opens a session in it that is shared as planned. What fails or is interrupted is undone.
-    pub(crate) async fn open(context: &mut Context<'_>, plan: Plan) -> anyhow::Result<Self> {
+    pub(crate) async fn open(context: &mut Context<'_>, mut plan: Plan) -> anyhow::Result<Self> {
         let registry = Registry::create()?;
         let mut joined = runtimes::acquire(context, &registry, &plan.runtime, plan.deadline, None).await?;
-        let created = create(context, &mut joined, &plan).await;
+        let created = create(context, &registry, &mut joined, &mut plan).await;
         let (session, events, login) = match created {
             Ok(created) => created,
             Err(error) => return Err(undo(context, joined, None, error).await),
@@ -114,7 +118,11 @@ impl Host {
                 joined,
             }),
             Err(error) => {
-                context.discard_journal();
+                if plan.resume.is_some() {
+                    context.leave_journal();
+                } else {
+                    context.discard_journal();
+                }
                 Err(undo(context, joined, Some(&session), error).await)
             }
         }
@@ -247,17 +255,27 @@ impl Kept {
     }
 }
 
-/// Creates the session; sharing it is the next step.
-async fn create(context: &mut Context<'_>, joined: &mut Joined, plan: &Plan) -> anyhow::Result<(Session, Events, Login)> {
+/// Creates the session, or attaches to the one that is gone on with; sharing it is the next step.
+async fn create(
+    context: &mut Context<'_>,
+    registry: &Registry,
+    joined: &mut Joined,
+    plan: &mut Plan,
+) -> anyhow::Result<(Session, Events, Login)> {
     let deadline = plan.deadline;
-    let options = &plan.options;
     let mut login = None;
-    if options.token.is_none() {
+    if plan.options.token.is_none() {
         let found = context.step("signing in", deadline, joined.runtime.login()).await?;
         joined.signed_in(&found)?;
         login = Some(found);
     }
-    let (session, events) = context.step("creating the session", deadline, Session::create(&joined.runtime, options)).await?;
+    let (session, events) = if let Some(wanted) = &plan.resume {
+        let found = resume::find(context, registry, &joined.runtime, wanted, deadline).await?;
+        plan.remote = plan.remote.or(found.remote);
+        resume::attach(context, &joined.runtime, found.stored, &mut plan.options, deadline).await?
+    } else {
+        context.step("creating the session", deadline, Session::create(&joined.runtime, &plan.options)).await?
+    };
     let login = match login {
         Some(login) => login,
         None => context.step("signing in", deadline, session.login()).await?,
@@ -336,8 +354,9 @@ impl Opening<'_> {
         joined.entry.server.program().clone_into(&mut entry.copilot_program);
         entry.copilot_pid = joined.entry.server.pid();
         let wanted = self.registry.wanted(&entry.session_id);
-        wanted.set(plan.remote)?;
-        if let Some(mode) = remote_mode(plan.remote) {
+        let remote = plan.remote.unwrap_or(Remote::On);
+        wanted.set(remote)?;
+        if let Some(mode) = remote_mode(remote) {
             let link = context.step("waiting for Mission Control", deadline, self.session.enable_remote(mode)).await?;
             let url = if let Some(url) = link {
                 url
@@ -350,7 +369,7 @@ impl Opening<'_> {
             };
             link::check(&url, &entry.login.host)?;
             entry.url = Some(url);
-            entry.remote = plan.remote;
+            entry.remote = remote;
         }
         hold.publish(&entry)?;
         context.record(&Update::Ready(&entry));

@@ -36,7 +36,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::FromArgMatches as _;
 
-use cli::{Cli, Command, Remote};
+use cli::{Cli, Command};
 use context::Context;
 use error::{Exit, Report, UsageError};
 use host::handover;
@@ -116,8 +116,8 @@ fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<u8> {
 
 async fn run_command(context: &mut Context<'_>, command: Command) -> anyhow::Result<Exit> {
     match command {
-        Command::Start(args) => Box::pin(commands::start::run(context, args.remote, args.session, false)).await,
-        Command::OnDemand(args) => Box::pin(commands::start::run(context, Remote::Off, args.session, true)).await,
+        Command::Start(args) => Box::pin(commands::start::run(context, *args)).await,
+        Command::OnDemand(args) => Box::pin(commands::start::on_demand(context, *args)).await,
         Command::Cloud(args) => Box::pin(commands::cloud::run(context, *args)).await,
         Command::On(args) => commands::remote::on(context, args).await,
         Command::Off(args) => commands::remote::off(context, args).await,

@@ -15,12 +15,13 @@ use crate::registry::SessionEntry;
 use crate::sdk::{Event, Login};
 
 pub(crate) use bar::Bar;
+pub(crate) use columns::stored_line;
 pub(crate) use human::{Leave, account_lines, help_lines, progress, report_lines, status_line};
 pub(crate) use json::{error_line, line as json_line};
 pub(crate) use sanitise::sanitised;
 pub(crate) use table::{
     Stopped, Unshared, answer_document, details, list_document, prune_document, sent_document, status_document, stop_document,
-    table, url_document,
+    stored_table, table, url_document,
 };
 
 /// Something to tell.

@@ -11,6 +11,7 @@ mod process;
 mod runtime;
 mod server;
 mod session;
+mod stored;
 
 pub(crate) use cloud::{CloudRepository, Task, WORKER};
 pub(crate) use error::SdkError;
@@ -20,3 +21,4 @@ pub(crate) use process::Process;
 pub(crate) use runtime::{Login, Runtime};
 pub(crate) use server::{Secret, Server};
 pub(crate) use session::{Answer, Events, RemoteMode, Session, SessionOptions};
+pub(crate) use stored::Stored;

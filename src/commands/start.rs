@@ -3,10 +3,11 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use crate::cli::{self, OnHangup, Remote, SessionArgs};
+use crate::cli::{self, OnDemand, OnHangup, Remote, SessionArgs, Start};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, UsageError};
 use crate::host::choice::{self, Choice};
+use crate::host::resume::{self, Which};
 use crate::host::{Host, Plan, handover};
 use crate::link::QrOptions;
 use crate::repo::RepoError;
@@ -17,8 +18,28 @@ use crate::{env, input, logout, repo};
 /// From nothing to a link takes about a second (measured); on a train, longer.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
+pub(crate) async fn run(context: &mut Context<'_>, args: Start) -> anyhow::Result<Exit> {
+    let which = match (args.resume, args.continue_last) {
+        (Some(name), _) if name.is_empty() => Some(Which::Asked),
+        (Some(name), _) => Some(Which::Named(name)),
+        (None, true) => Some(Which::Last),
+        (None, false) => None,
+    };
+    Box::pin(open(context, args.remote, which, args.session, false)).await
+}
+
+pub(crate) async fn on_demand(context: &mut Context<'_>, args: OnDemand) -> anyhow::Result<Exit> {
+    Box::pin(open(context, Some(Remote::Off), None, args.session, true)).await
+}
+
 /// `on_demand`: it starts anywhere, as it is not shared yet.
-pub(crate) async fn run(context: &mut Context<'_>, remote: Remote, args: SessionArgs, on_demand: bool) -> anyhow::Result<Exit> {
+async fn open(
+    context: &mut Context<'_>,
+    remote: Option<Remote>,
+    which: Option<Which>,
+    args: SessionArgs,
+    on_demand: bool,
+) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
     let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
     let deadline = Deadline::new(setting(args.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
@@ -31,14 +52,17 @@ pub(crate) async fn run(context: &mut Context<'_>, remote: Remote, args: Session
         let directory = context.directory.clone();
         match context.step("looking for the repository", deadline, repo::find(&directory, &host)).await {
             Ok(repository) => Some(repository),
-            Err(error) if on_demand && error.is::<RepoError>() => None,
+            // One that is resumed works where it worked.
+            Err(error) if (on_demand || which.is_some()) && error.is::<RepoError>() => None,
             Err(error) => return Err(error),
         }
     };
     let runtime = Choice::new(&args.runtime, server)?;
     let options = SessionOptions { directory: context.directory.clone(), name: args.name, model: args.model, token };
     let no_repo = args.no_repo || demo;
-    let plan = Plan { deadline, runtime, demo, options, remote, repository, no_repo, qr };
+    let slug = repository.as_ref().map(|repository| repository.slug.clone());
+    let resume = which.map(|which| resume::Wanted { which, repository: slug, directory: context.directory.clone() });
+    let plan = Plan { deadline, runtime, demo, options, resume, remote, repository, no_repo, qr };
     let mut host = Host::open(context, plan).await?;
     if !args.detach {
         let shown = async {

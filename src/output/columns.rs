@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::sanitised;
+use crate::sdk::Stored;
 
 /// The widest that a column of names gets, so that a long title does not push the rest away.
 const WIDEST: usize = 40;
@@ -32,6 +33,17 @@ pub(super) fn aligned<const N: usize>(rows: &[[String; N]], dispensable: &[usize
         text.push('\n');
     }
     text
+}
+
+/// A session on disk in one line, to choose it by.
+pub(crate) fn stored_line(stored: &Stored, now: Timestamp) -> String {
+    let name = stored.name.as_deref().map_or_else(|| "no name".to_owned(), one_line);
+    let place = match (&stored.repository, &stored.branch) {
+        (Some(repository), Some(branch)) => format!("{repository}, branch {branch}"),
+        (Some(repository), None) => repository.clone(),
+        (None, _) => stored.directory.as_ref().map_or_else(String::new, |directory| directory.display().to_string()),
+    };
+    sanitised(&format!("{} ({name}, {place}, {} ago)", stored.id, age(stored.modified, now)))
 }
 
 /// Made harmless, and not wider than a column gets.

@@ -9,6 +9,7 @@ use super::columns::{age, aligned, one_line};
 use super::json::{self, document};
 use super::sanitised;
 use crate::registry::{RuntimeEntry, SessionEntry};
+use crate::sdk::Stored;
 
 /// So much of an id tells sessions apart, and is enough to name one.
 const SHORT_ID: usize = 8;
@@ -46,15 +47,61 @@ fn row(entry: &SessionEntry, now: Timestamp, short_id: bool) -> [String; 7] {
     ]
 }
 
-/// The same for programs.
-pub(crate) fn list_document(sessions: &[SessionEntry], notes: &[String]) -> String {
+/// Sessions that ended and can be resumed.
+pub(crate) fn stored_table(stored: &[Stored], now: Timestamp, columns: Option<u16>) -> String {
+    if stored.is_empty() {
+        return "none can be resumed\n".to_owned();
+    }
+    let mut rows = vec![["RESUMABLE", "REPOSITORY", "BRANCH", "AGE", "ID"].map(ToOwned::to_owned)];
+    rows.extend(stored.iter().map(|stored| {
+        [
+            one_line(stored.name.as_deref().unwrap_or("-")),
+            one_line(stored.repository.as_deref().unwrap_or("-")),
+            one_line(stored.branch.as_deref().unwrap_or("-")),
+            age(stored.modified, now),
+            stored.id.chars().take(if columns.is_some() { SHORT_ID } else { usize::MAX }).collect(),
+        ]
+    }));
+    aligned(&rows, &[2, 1], columns)
+}
+
+/// A session on disk, in `list --all`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Resumable<'a> {
+    session_id: &'a str,
+    name: Option<&'a str>,
+    repository: Option<&'a str>,
+    branch: Option<&'a str>,
+    directory: Option<String>,
+    modified_at: String,
+}
+fn resumable(stored: &Stored) -> Resumable<'_> {
+    Resumable {
+        session_id: &stored.id,
+        name: stored.name.as_deref(),
+        repository: stored.repository.as_deref(),
+        branch: stored.branch.as_deref(),
+        directory: stored.directory.as_ref().map(|directory| directory.to_string_lossy().into_owned()),
+        modified_at: stored.modified.to_string(),
+    }
+}
+
+/// The same for programs; `stored`: those that ended, where they were asked for.
+pub(crate) fn list_document(sessions: &[SessionEntry], stored: Option<&[Stored]>, notes: &[String]) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "list")]
     struct List<'a> {
         sessions: Vec<json::Session<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resumable: Option<Vec<Resumable<'a>>>,
         notes: &'a [String],
     }
-    document(List { sessions: sessions.iter().map(json::session).collect(), notes })
+    document(List {
+        sessions: sessions.iter().map(json::session).collect(),
+        resumable: stored.map(|stored| stored.iter().map(resumable).collect()),
+        notes,
+    })
 }
 
 /// Another runtime that this session does not share, and why not.

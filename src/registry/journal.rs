@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Activity, Registry, is_plain};
+use crate::cli::Remote;
 use crate::line::Line;
 use crate::paths::{self, StateError};
 use crate::sdk::Warning;
@@ -152,6 +153,8 @@ pub(crate) struct Told {
     pub(crate) text: String,
     pub(crate) message: String,
     pub(crate) what: String,
+    /// How it was shared from then on.
+    pub(crate) remote: Option<Remote>,
     about: String,
     remediation: Option<String>,
 }

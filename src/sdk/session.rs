@@ -83,6 +83,7 @@ pub(crate) struct Events {
     past: VecDeque<Event>,
     /// The ids of those: they may come again.
     known: HashSet<String>,
+    already_in_use: bool,
 }
 
 impl Session {
@@ -142,12 +143,12 @@ impl Session {
         let mut subscription = prepared.subscribe();
         let inner = prepared.start().await.map_err(explain)?;
         // What comes before it happened while this client was not attached yet.
-        resumed(&mut subscription).await?;
+        let resumed = resumed(&mut subscription).await?;
         tracing::debug!(session = id, "attached to the session");
-        Ok((
-            Self { client: runtime.client.clone(), id: id.to_owned(), attached: Some(Arc::new(inner)) },
-            Events::new(subscription),
-        ))
+        let mut events = Events::new(subscription);
+        events.already_in_use = resumed["alreadyInUse"] == true;
+        events.past.push_back(Event::parse(RESUMED, &resumed));
+        Ok((Self { client: runtime.client.clone(), id: id.to_owned(), attached: Some(Arc::new(inner)) }, events))
     }
 
     /// A handle of a session that this client is not attached to: enough to ask and tell it something, and no reason for it to live.
@@ -280,6 +281,14 @@ impl Session {
         self.call("session.mode.set", json!({ "mode": mode })).await.map(drop)
     }
 
+    pub(crate) async fn set_name(&self, name: &str) -> Result<(), SdkError> {
+        self.call("session.name.set", json!({ "name": name })).await.map(drop)
+    }
+
+    pub(crate) async fn set_model(&self, model: &str) -> Result<(), SdkError> {
+        self.call("session.model.switchTo", json!({ "modelId": model })).await.map(drop).map_err(SdkError::explain_create)
+    }
+
     /// Ends the session; Mission Control is told.
     pub(crate) async fn close(&self) -> Result<(), SdkError> {
         self.call("sessions.close", json!({})).await.map(drop)
@@ -316,11 +325,11 @@ impl Session {
     }
 }
 
-/// Waits until this client is attached.
-async fn resumed(events: &mut EventSubscription) -> Result<(), SdkError> {
+/// Waits until this client is attached: what is told of that.
+async fn resumed(events: &mut EventSubscription) -> Result<serde_json::Value, SdkError> {
     loop {
         match events.recv().await {
-            Ok(event) if event.event_type == RESUMED => return Ok(()),
+            Ok(event) if event.event_type == RESUMED => return Ok(event.data.clone()),
             Err(error) if matches!(error.kind(), RecvErrorKind::Closed) => return Err(SdkError::closed()),
             _ => {}
         }
@@ -346,7 +355,12 @@ async fn remote_warning(events: &mut EventSubscription) -> Warning {
 
 impl Events {
     fn new(subscription: EventSubscription) -> Self {
-        Self { subscription, past: VecDeque::new(), known: HashSet::new() }
+        Self { subscription, past: VecDeque::new(), known: HashSet::new(), already_in_use: false }
+    }
+
+    /// Whether another Copilot CLI had the session open when this client attached to it.
+    pub(crate) fn already_in_use(&self) -> bool {
+        self.already_in_use
     }
 
     /// Takes in what happened in `session` so far, a session in the cloud: of the first events of one, some are never sent (measured).

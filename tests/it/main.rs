@@ -11,6 +11,7 @@ mod generated;
 mod locate;
 mod real;
 mod repository;
+mod resume;
 mod shared;
 mod signals;
 mod state;

@@ -1,0 +1,200 @@
+//! Which session is taken up again, and how it was shared.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::choose::ChooseError;
+use crate::cli::Remote;
+use crate::context::{Context, Deadline};
+use crate::error::{Interrupted, UsageError};
+use crate::line::{Line, Tone};
+use crate::output::{self, Update};
+use crate::registry::Registry;
+use crate::repo::Slug;
+use crate::sdk::{Events, Runtime, SdkError, Session, SessionOptions, Stored};
+use crate::terminal::Input;
+
+/// So many can be chosen by one key.
+const SHOWN: usize = 9;
+
+/// Which one is meant.
+#[derive(Debug, Clone)]
+pub(crate) enum Which {
+    /// By its name, its id, or the beginning of one.
+    Named(String),
+    /// One of this repository, which the person says.
+    Asked,
+    /// The last one of this repository.
+    Last,
+}
+
+/// What `start --resume` and `--continue` say.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) which: Which,
+    pub(crate) repository: Option<Slug>,
+    pub(crate) directory: PathBuf,
+}
+
+/// The session that is resumed.
+pub(super) struct Found {
+    pub(super) stored: Stored,
+    /// How it was shared; None: it never was.
+    pub(super) remote: Option<Remote>,
+}
+
+/// Finds it, and refuses one that is open elsewhere.
+pub(super) async fn find(
+    context: &mut Context<'_>,
+    registry: &Registry,
+    runtime: &Runtime,
+    wanted: &Wanted,
+    deadline: Deadline,
+) -> anyhow::Result<Found> {
+    let all = context.step("looking for the session", deadline, runtime.stored()).await?;
+    let stored = choose(context, registry, runtime, wanted, all, deadline).await?;
+    if registry.session(&stored.id)?.is_some() {
+        let id = &stored.id;
+        let hint = format!("look at it: copilot-remote attach {id}; share it: copilot-remote on {id}");
+        return Err(UsageError::new(format!("the session {id} is live already"), hint).into());
+    }
+    if context.within("looking for the session", deadline, runtime.is_in_use(&stored.id)).await? {
+        return Err(in_use(&stored.id).into());
+    }
+    let steerable = context.within("looking for the session", deadline, runtime.was_steerable(&stored.id)).await?;
+    // The runtime does not tell read-only from off (measured); our journal does, as long as it is there.
+    let told = registry.read_journal(&stored.id)?.and_then(|mut journal| {
+        let mut last = None;
+        while let Ok(Some(record)) = journal.next() {
+            last = record.told().remote.or(last);
+        }
+        last
+    });
+    let remote = told.or(steerable.map(|steerable| if steerable { Remote::On } else { Remote::Off }));
+    Ok(Found { stored, remote })
+}
+
+/// Attaches to it, where it worked, and sets what the person wants otherwise than it was.
+pub(super) async fn attach(
+    context: &mut Context<'_>,
+    runtime: &Runtime,
+    stored: Stored,
+    options: &mut SessionOptions,
+    deadline: Deadline,
+) -> anyhow::Result<(Session, Events)> {
+    match stored.directory.filter(|directory| directory.is_dir()) {
+        Some(directory) => options.directory = directory,
+        None => context.tell(&Update::Caution(format!(
+            "the folder that the session worked in is gone: it goes on in {}",
+            options.directory.display()
+        )))?,
+    }
+    let (session, events) = context.step("resuming the session", deadline, Session::resume(runtime, &stored.id, options)).await?;
+    if events.already_in_use() {
+        // Another CLI has it open, which did not show before; this one leaves it.
+        let _ = context.within("leaving the session", deadline, session.close()).await;
+        return Err(in_use(&stored.id).into());
+    }
+    let setting = async {
+        if let Some(name) = &options.name {
+            session.set_name(name).await?;
+        }
+        if let Some(model) = &options.model {
+            session.set_model(model).await?;
+        }
+        Ok::<_, SdkError>(())
+    };
+    context.within("resuming the session", deadline, setting).await?;
+    options.name = options.name.take().or(stored.name);
+    Ok((session, events))
+}
+
+/// That another Copilot CLI has the session open.
+pub(super) fn in_use(id: &str) -> UsageError {
+    UsageError::new(
+        format!("the session {id} is in use by another Copilot CLI"),
+        "end it there (/exit in its terminal), or share it from there: /remote",
+    )
+}
+
+async fn choose(
+    context: &mut Context<'_>,
+    registry: &Registry,
+    runtime: &Runtime,
+    wanted: &Wanted,
+    all: Vec<Stored>,
+    deadline: Deadline,
+) -> anyhow::Result<Stored> {
+    let name = match &wanted.which {
+        Which::Named(name) => name,
+        Which::Last | Which::Asked => {
+            let mut here = of_this_repository(wanted, all);
+            // Those that live are gone on with otherwise.
+            here.retain(|stored| !matches!(registry.session(&stored.id), Ok(Some(_))));
+            return match (&wanted.which, here.len()) {
+                (_, 0) => Err(ChooseError::NoneStored.into()),
+                (Which::Asked, 2..) => ask(context, here).await,
+                _ => Ok(here.swap_remove(0)),
+            };
+        }
+    };
+    let is = |stored: &&Stored| stored.id == *name || stored.name.as_deref() == Some(name);
+    let begins = |stored: &&Stored| stored.id.starts_with(name) || stored.name.as_ref().is_some_and(|own| own.starts_with(name));
+    let exact: Vec<Stored> = all.iter().filter(is).cloned().collect();
+    let mut found = if exact.is_empty() { all.iter().filter(begins).cloned().collect() } else { exact };
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        0 => {
+            let tasks = context.within("looking for the session", deadline, runtime.tasks()).await.unwrap_or_default();
+            match tasks.iter().find(|task| task.id == *name) {
+                Some(task) => Err(UsageError::new(
+                    format!("{} is a task at GitHub: it goes on there, and cannot be resumed here", task.id),
+                    format!("look at it: copilot-remote cloud open {}", task.id),
+                )
+                .into()),
+                None => Err(ChooseError::NotStored { wanted: name.clone() }.into()),
+            }
+        }
+        _ => ask(context, found).await,
+    }
+}
+
+/// Those that worked in the repository of this folder, or in this very folder.
+fn of_this_repository(wanted: &Wanted, all: Vec<Stored>) -> Vec<Stored> {
+    let here = |stored: &Stored| {
+        let repository = stored.repository.as_deref().and_then(Slug::parse);
+        stored.directory.as_ref() == Some(&wanted.directory) || (repository.is_some() && repository == wanted.repository)
+    };
+    all.into_iter().filter(here).collect()
+}
+
+/// Lets the person choose; an error with the list where nobody is there to ask.
+async fn ask(context: &mut Context<'_>, found: Vec<Stored>) -> anyhow::Result<Stored> {
+    let now = Timestamp::now();
+    let several = || ChooseError::Ambiguous { candidates: found.iter().map(|stored| output::stored_line(stored, now)).collect() };
+    if context.json || !context.terminal.open_keyboard()? {
+        return Err(several().into());
+    }
+    for (index, stored) in found.iter().take(SHOWN).enumerate() {
+        context.terminal.say(&Line::new(Tone::Plain, format!("{}  {}", index + 1, output::stored_line(stored, now))));
+    }
+    if found.len() > SHOWN {
+        context.terminal.say(&Line::new(Tone::Dim, format!("   {} more: copilot-remote list --all", found.len() - SHOWN)));
+    }
+    context.terminal.status(Some("which one? press its number; Ctrl-C ends".to_owned()));
+    let chosen = loop {
+        tokio::select! {
+            signal = context.shutdown.next() => break Err(Interrupted(signal).into()),
+            input = context.terminal.input() => if let Input::Key(key) = input {
+                let index = key.to_digit(10).and_then(|digit| usize::try_from(digit).ok()?.checked_sub(1));
+                if let Some(stored) = index.and_then(|index| found.get(index)) {
+                    break Ok(stored.clone());
+                }
+            }
+        }
+    };
+    context.terminal.close_keyboard();
+    context.terminal.status(None);
+    chosen
+}

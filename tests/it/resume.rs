@@ -1,0 +1,174 @@
+//! Sessions that ended and are gone on with, on the real Copilot CLI.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::real_cli_or_return;
+use crate::support::github::{GitHub, Reply};
+use crate::support::pty::Pty;
+use crate::support::rpc::{Rpc, spawn_server};
+use crate::support::sandbox::{PATIENCE, Sandbox};
+
+fn world(github: &GitHub, cli: &Path) -> Sandbox {
+    let mut sandbox = Sandbox::on(github);
+    sandbox.set("COPILOT_CLI_PATH", cli.to_str().unwrap());
+    sandbox
+}
+
+/// A session with one turn behind it; `switch`: what was said of remote before it ended. Its `ready`.
+fn ended(sandbox: &Sandbox, github: &GitHub, name: &str, switch: &[&[&str]]) -> Value {
+    github.model([Reply::text("done")]);
+    let ready = sandbox.run(&["start", "--detach", "--json", "--name", name]).expect_code(0).json().pop().unwrap();
+    let id = ready["sessionId"].as_str().unwrap();
+    sandbox.run(&["send", id, "-p", "go", "--wait"]).expect_code(0);
+    for words in switch {
+        sandbox.run(&[&words[..1], &[id], &words[1..]].concat()).expect_code(0);
+    }
+    sandbox.run(&["stop", id]).expect_code(0);
+    ready
+}
+
+fn resume(sandbox: &Sandbox, more: &[&str]) -> Value {
+    sandbox.run(&[&["start", "--detach", "--json"], more].concat()).expect_code(0).json().pop().unwrap()
+}
+
+#[test]
+fn a_session_goes_on_as_it_was() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let before = ended(&sandbox, &github, "login test", &[]);
+    // Permissions are a part of it.
+    let id = before["sessionId"].as_str().unwrap();
+    let elsewhere = sandbox.path("home");
+    let after = resume(&sandbox, &["--resume", "login", "-C", elsewhere.to_str().unwrap()]);
+    for field in ["sessionId", "url", "name", "remote", "repository", "branch", "directory"] {
+        assert_eq!(after[field], before[field], "{field}");
+    }
+    assert_eq!(after["remote"], "on");
+    // It works: prompts go on where it was.
+    github.model([Reply::text("again")]);
+    assert_eq!(sandbox.run(&["send", id, "-p", "more", "--wait"]).expect_code(0).stdout, "again\n");
+    let asked = github.requests().into_iter().rfind(|request| request.path == "/chat/completions").unwrap();
+    assert!(asked.body.to_string().contains("done"), "the model is told what was before");
+    // It is live now.
+    let done = sandbox.run(&["start", "--resume", id]).expect_code(2);
+    assert!(done.stderr.contains(&format!("the session {id} is live already")), "{}", done.stderr);
+    assert!(done.stderr.contains(&format!("copilot-remote attach {id}")), "{}", done.stderr);
+    sandbox.run(&["stop", id]).expect_code(0);
+
+    // Told otherwise, it is otherwise.
+    let after = resume(&sandbox, &["--continue", "--remote", "off", "--name", "other"]);
+    assert_eq!((&after["sessionId"], &after["remote"], &after["name"]), (&json!(id), &json!("off"), &json!("other")));
+    sandbox.stop_all();
+}
+
+/// Nothing but the person turns on what the person turned off.
+#[test]
+fn off_stays_off_and_export_stays_export() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    for (switch, remote) in [(&[&["off"][..]][..], "off"), (&[&["off"][..], &["on", "--export"]], "export")] {
+        let before = ended(&sandbox, &github, remote, switch);
+        let id = before["sessionId"].as_str().unwrap();
+        let polls = |github: &GitHub| {
+            let path = format!("/agents/sessions/mc-{id}/commands");
+            github.requests().iter().filter(|request| request.path == path).count()
+        };
+        let polled = polls(&github);
+        let after = resume(&sandbox, &["--resume", remote]);
+        assert_eq!((&after["sessionId"], &after["remote"]), (&json!(id), &json!(remote)));
+        assert_eq!(after["url"], if remote == "off" { Value::Null } else { before["url"].clone() });
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        assert_eq!(polls(&github), polled, "{remote}: it is steered");
+        if remote == "off" {
+            // The link is the same when the person says on.
+            assert_eq!(sandbox.run(&["on", id]).expect_code(0).stdout.trim(), before["url"]);
+        }
+        sandbox.run(&["stop", id]).expect_code(0);
+    }
+    sandbox.stop_all();
+}
+
+#[test]
+fn which_one_is_asked_or_told() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let done = sandbox.run(&["start", "--continue"]).expect_code(3);
+    assert!(done.stderr.contains("there is no session on disk"), "{}", done.stderr);
+    let first = ended(&sandbox, &github, "first", &[]);
+    let second = ended(&sandbox, &github, "second", &[]);
+
+    let document = sandbox.run(&["list", "--all", "--json"]).expect_code(0).json().remove(0);
+    let names: Vec<&str> =
+        document["resumable"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["second", "first"]);
+    assert_eq!(document["resumable"][0]["branch"], "main");
+    assert_eq!(document["sessions"], json!([]));
+    let table = sandbox.run(&["list", "--all"]).expect_code(0).stdout;
+    assert!(table.contains("no live sessions\n\nRESUMABLE  REPOSITORY           BRANCH  AGE"), "{table}");
+
+    // Where nobody can be asked, the candidates are listed.
+    let done = sandbox.run(&["start", "--resume"]).expect_code(2);
+    for session in [&first, &second] {
+        let line = format!(
+            "{} ({}, octocat/hello-world, branch main, ",
+            session["sessionId"].as_str().unwrap(),
+            session["name"].as_str().unwrap()
+        );
+        assert!(done.stderr.contains(&line), "no {line} in {}", done.stderr);
+    }
+    assert_eq!(resume(&sandbox, &["--continue"])["sessionId"], second["sessionId"]);
+    // The one that lives is no candidate any more.
+    assert_eq!(resume(&sandbox, &["--resume"])["sessionId"], first["sessionId"]);
+    sandbox.run(&["stop", "--all"]).expect_code(0);
+
+    let mut pty = Pty::start(&sandbox, 100, 40, "start --resume --qr never --remote off");
+    pty.shows("which one? press its number");
+    let screen = pty.shows("2  ");
+    let wanted = if screen.find("first") < screen.find("second") { &second } else { &first };
+    pty.send("2");
+    pty.shows(&format!("session: {}", wanted["name"].as_str().unwrap()));
+    pty.shows("xx stop");
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+    let mut pty = Pty::start(&sandbox, 100, 40, "start --resume");
+    pty.shows("which one? press its number");
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+
+    let done = sandbox.run(&["start", "--resume", "third"]).expect_code(3);
+    assert!(done.stderr.contains("no session on disk has the name or id third"), "{}", done.stderr);
+}
+
+#[test]
+fn what_is_open_elsewhere_or_in_the_cloud_is_not_resumed() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    // Another Copilot CLI, such as one in a terminal.
+    let env: Vec<(String, String)> = sandbox.env.clone().into_iter().collect();
+    let server = spawn_server(&cli, &[], &env, &sandbox.path("home"), &sandbox.repo());
+    let rpc = Rpc::connect(("127.0.0.1", server.port)).expect("it listens");
+    rpc.call("connect", json!({"token": server.token})).unwrap();
+    github.model([Reply::text("done")]);
+    let create = json!({"workingDirectory": sandbox.repo(), "streaming": true, "name": "theirs"});
+    let session = rpc.call("session.create", create).unwrap()["sessionId"].as_str().unwrap().to_owned();
+    rpc.call("session.send", json!({"sessionId": session, "prompt": "go"})).unwrap();
+    rpc.events_until(0, "session.idle", PATIENCE).expect("a turn");
+    let done = sandbox.run(&["start", "--resume", "theirs"]).expect_code(2);
+    assert!(done.stderr.contains(&format!("the session {session} is in use by another Copilot CLI")), "{}", done.stderr);
+    // It is theirs still.
+    assert!(rpc.call("session.name.get", json!({"sessionId": session})).is_ok());
+
+    sandbox.run(&["cloud", "--repo", "octocat/hello-world"]).expect_code(0);
+    let task = github.tasks().remove(0).0;
+    let done = sandbox.run(&["start", "--resume", &task]).expect_code(2);
+    assert!(done.stderr.contains(&format!("{task} is a task at GitHub: it goes on there")), "{}", done.stderr);
+    assert!(done.stderr.contains(&format!("hint: look at it: copilot-remote cloud open {task}")), "{}", done.stderr);
+    assert_eq!(github.tasks().len(), 1);
+    drop(server);
+}
