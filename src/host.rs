@@ -1,5 +1,6 @@
 //! The life of one session: opened, followed (see [`view`]), handed over (see [`handover`]) or closed.
 
+pub(crate) mod answers;
 pub(crate) mod choice;
 mod circumstances;
 pub(crate) mod handover;

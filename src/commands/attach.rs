@@ -8,13 +8,14 @@ use crate::cli::Attach;
 use crate::context::Context;
 use crate::error::Exit;
 use crate::follow::Follower;
+use crate::host::answers::{self, Answering, Asked, Press};
 use crate::host::view::{Action, Keys, Switch, say_refusal};
 use crate::host::{self, remote, runtimes};
 use crate::line::{Line, Tone};
 use crate::link::QrOptions;
-use crate::output::{self, Leave};
+use crate::output::{self, Leave, Update};
 use crate::registry::{Record, Registry, SessionEntry};
-use crate::sdk::{SdkError, Session};
+use crate::sdk::{Event, Request, SdkError, Session};
 use crate::terminal::Input;
 
 /// Longer than GitHub may take.
@@ -27,10 +28,19 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Attach) -> anyhow::Resu
     let registry = Registry::look()?;
     let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
-    follower.skip()?;
+    let mut asked = Asked::default();
+    while let Some(record) = follower.there()? {
+        see(&mut asked, &record);
+    }
     host::show(context, &entry, &qr)?;
     let keys = context.terminal.open_keyboard()?;
-    let exit = follow(context, &registry, entry, &mut follower, &qr, keys).await;
+    for request in asked.requests().cloned().collect::<Vec<_>>() {
+        context.say_update(&Update::Event(&Event::Waiting(request.clone())))?;
+        if keys {
+            answers::say_how(context, &request);
+        }
+    }
+    let exit = follow(context, &registry, entry, &mut follower, asked, &qr, keys).await;
     context.terminal.close_keyboard();
     context.terminal.status(None);
     exit
@@ -41,28 +51,45 @@ async fn follow(
     registry: &Registry,
     mut entry: SessionEntry,
     follower: &mut Follower,
+    mut asked: Asked,
     qr: &QrOptions,
     can_press: bool,
 ) -> anyhow::Result<Exit> {
     let mut keys = Keys::new(Leave::Leave, entry.remote);
     let mut switch: Switch<(SessionEntry, bool)> = Switch::idle();
+    let mut answering = Answering::default();
     if !can_press {
         context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C leaves; the session goes on"));
     }
     loop {
         let leave = can_press.then_some(Leave::Leave);
-        let status = output::status_line(entry.remote, follower.activity, leave, context.terminal.size().0);
+        let status = output::status_line(entry.remote, follower.activity, leave, asked.keys(), context.terminal.size().0);
         context.terminal.status(Some(status));
         tokio::select! {
             record = follower.next() => match record? {
                 Some(record) => {
                     entry = registry.entry(&entry.session_id).unwrap_or(entry);
                     tell(context, &record)?;
+                    if let Some(request) = see(&mut asked, &record).filter(|_| can_press) {
+                        answers::say_how(context, &request);
+                    }
                 }
                 None => return Ok(Exit::Done),
             },
             signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
             input = context.terminal.input() => if let Input::Key(key) = input {
+                match asked.press(key) {
+                    Press::Answer(request, answer) => {
+                        let (registry, entry, about) = (registry.clone(), entry.clone(), request.clone());
+                        answering.send(&mut asked, &request, async move {
+                            let runtime = runtimes::reach(&registry, &entry).await?;
+                            Session::of(&runtime, &entry.session_id).answer(&about, &answer).await
+                        });
+                        continue;
+                    }
+                    Press::TooEarly => continue,
+                    Press::Other => {}
+                }
                 match keys.press(context, &entry, qr, key) {
                     Action::None => {}
                     Action::Leave => {
@@ -88,6 +115,7 @@ async fn follow(
                     }
                 }
             },
+            settled = answering.settled() => answers::say_settled(context, settled)?,
             // How it is then is in the journal, too.
             switched = switch.done() => match switched {
                 Ok((after, _)) => entry = after,
@@ -95,6 +123,22 @@ async fn follow(
             },
         }
     }
+}
+
+/// Follows what waits for an answer, as the host told: a request that is new.
+fn see(asked: &mut Asked, record: &Record) -> Option<Request> {
+    let told = record.told();
+    match told.kind.as_str() {
+        "input" => {
+            let request = told.request()?;
+            asked.add(request.clone());
+            return Some(request);
+        }
+        "answered" => asked.remove(&told.id),
+        "idle" | "turnAborted" | "relaunched" | "ended" => asked.clear(),
+        _ => {}
+    }
+    None
 }
 
 /// Tells what the host told.

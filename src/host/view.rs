@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::answers::{self, Answering, Asked, Press};
 use super::remote::{self, Switched};
 use super::{Host, handover};
 use crate::cli::Remote;
@@ -30,6 +31,8 @@ const HAND_OVER: Duration = Duration::from_secs(20);
 /// What the live view has to remember.
 pub(super) struct View {
     keys: Keys,
+    asked: Asked,
+    answering: Answering,
     switch: Switch<Switched>,
     /// The link whose code was drawn last.
     drawn: Option<String>,
@@ -44,6 +47,8 @@ impl View {
     pub(super) fn new(entry: &SessionEntry) -> Self {
         Self {
             keys: Keys::new(Leave::Detach, entry.remote),
+            asked: Asked::default(),
+            answering: Answering::default(),
             switch: Switch::idle(),
             drawn: entry.link().map(ToOwned::to_owned),
             leaving: false,
@@ -96,15 +101,27 @@ impl Host {
             }
             if !context.terminal.is_stalled() {
                 let leave = keys.then_some(Leave::Detach);
-                let status = output::status_line(self.entry.remote, self.progress.activity(), leave, context.terminal.size().0);
+                let status = output::status_line(
+                    self.entry.remote,
+                    self.progress.activity(),
+                    leave,
+                    view.asked.keys(),
+                    context.terminal.size().0,
+                );
                 context.terminal.status(Some(status));
             }
             let (share_at, may_share) = (self.share_at, view.switch.is_idle());
             tokio::select! {
                 event = self.next_event() => match event {
                     Some(Event::Ended) => return Ok(Ending::Elsewhere),
-                    Some(event) => self.on_event(context, &mut view, &event)?,
+                    Some(event) => {
+                        self.on_event(context, &mut view, &event)?;
+                        if keys && let Event::Waiting(request) = &event {
+                            answers::say_how(context, request);
+                        }
+                    }
                     None => {
+                        view.asked.clear();
                         // What was being switched is settled by the recovery.
                         view.switch = Switch::idle();
                         while let Err(error) = self.recover(context).await {
@@ -134,23 +151,12 @@ impl Host {
                     }
                     view.lose_terminal(context);
                 }
-                input = context.terminal.input() => if let Input::Key(key) = input {
-                    match view.keys.press(context, &self.entry, &self.qr, key) {
-                        Action::Stop => return Ok(Ending::Stopped),
-                        Action::Leave => {
-                            view.leaving = true;
-                            if self.progress.holds_on_to_us() {
-                                let why = "a question is open and would be lost: detaching once it is answered";
-                                context.terminal.say(&Line::new(Tone::Attention, why));
-                            }
-                        }
-                        Action::Switch(remote) => {
-                            let switch = self.switching(remote);
-                            view.switch.begin(context, &self.entry, remote, switch);
-                        }
-                        Action::None => {}
-                    }
+                input = context.terminal.input() => if let Input::Key(key) = input
+                    && let Some(ending) = self.on_key(context, &mut view, key)
+                {
+                    return Ok(ending);
                 },
+                settled = view.answering.settled() => answers::say_settled(context, settled)?,
                 switched = view.switch.done() => self.on_switched(context, &mut view, switched)?,
                 () = at(share_at), if may_share => {
                     self.share_at = None;
@@ -164,9 +170,39 @@ impl Host {
         }
     }
 
+    /// Does what a key is for: first it answers what waits.
+    fn on_key(&mut self, context: &mut Context<'_>, view: &mut View, key: char) -> Option<Ending> {
+        match view.asked.press(key) {
+            Press::Answer(request, answer) => {
+                let (session, about) = (self.session.clone(), request.clone());
+                view.answering.send(&mut view.asked, &request, async move { session.answer(&about, &answer).await });
+                return None;
+            }
+            Press::TooEarly => return None,
+            Press::Other => {}
+        }
+        match view.keys.press(context, &self.entry, &self.qr, key) {
+            Action::Stop => return Some(Ending::Stopped),
+            Action::Leave => {
+                view.leaving = true;
+                if self.progress.holds_on_to_us() {
+                    let why = "a question is open and would be lost: detaching once it is answered";
+                    context.terminal.say(&Line::new(Tone::Attention, why));
+                }
+            }
+            Action::Switch(remote) => {
+                let switch = self.switching(remote);
+                view.switch.begin(context, &self.entry, remote, switch);
+            }
+            Action::None => {}
+        }
+        None
+    }
+
     pub(super) fn on_event(&mut self, context: &mut Context<'_>, view: &mut View, event: &Event) -> anyhow::Result<()> {
         self.progress.see(event);
         self.kept.see(event);
+        view.asked.see(event);
         let before = (self.entry.remote, self.entry.url.clone());
         match event {
             Event::Title(title) => self.entry.title = Some(title.clone()),

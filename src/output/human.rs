@@ -133,6 +133,11 @@ fn waiting(request: &Request) -> Vec<Line> {
         RequestKind::Form => "form to fill in: ",
     };
     let mut lines = message(Tone::Attention, head, &request.what);
+    lines.extend(request.detail.iter().take(MESSAGE_LINES).map(|line| Line::new(Tone::Dim, format!("    {}", cut(line)))));
+    if request.detail.len() > MESSAGE_LINES {
+        let more = request.detail.len() - MESSAGE_LINES;
+        lines.push(Line::new(Tone::Dim, format!("    … {more} more lines, all of them in Mission Control")));
+    }
     for (index, choice) in request.choices.iter().enumerate() {
         lines.push(Line::new(Tone::Plain, format!("  {}. {}", index + 1, cut(choice))));
     }
@@ -194,7 +199,9 @@ pub(crate) fn progress(step: &str, elapsed: Duration) -> String {
 }
 
 /// The last line of the live view, in the longest form that fits: state, then keys.
-pub(crate) fn status_line(remote: Remote, activity: Activity, keys: Option<Leave>, columns: u16) -> String {
+///
+/// `answer`: the keys that answer what waits.
+pub(crate) fn status_line(remote: Remote, activity: Activity, keys: Option<Leave>, answer: Option<&str>, columns: u16) -> String {
     let state = format!("remote {} | {}", remote.word(), activity_words(activity));
     let Some(leave) = keys else { return state };
     let leave = match leave {
@@ -202,6 +209,16 @@ pub(crate) fn status_line(remote: Remote, activity: Activity, keys: Option<Leave
         Leave::Leave => "d leave",
     };
     let switch = if remote == Remote::Off { "r on" } else { "r off" };
+    if let Some(answer) = answer {
+        let forms = [
+            format!("{state} | {answer}, {switch}, ? help, xx stop"),
+            format!("{state} | {answer}"),
+            format!("{} | {answer}", activity_words(activity)),
+            answer.to_owned(),
+        ];
+        let fits = |form: &&String| form.chars().count() < usize::from(columns);
+        return forms.iter().find(fits).cloned().unwrap_or(state);
+    }
     let forms = [
         format!("{state} | {switch}, q QR, o open, c copy, {leave}, ? help, xx stop"),
         format!("{state} | {switch}, {leave}, ? help, xx stop"),
@@ -233,13 +250,14 @@ pub(crate) enum Leave {
 /// What `?` shows.
 pub(crate) fn help_lines(leave: Leave) -> Vec<Line> {
     [
+        "a  allow or approve what waits, s for the session; d denies it; a number chooses",
         "r  switch remote on or off",
         "q  draw the QR code again",
         "o  open the link in this machine's browser",
         "c  copy the link (the terminal has to allow it: OSC 52)",
         match leave {
-            Leave::Detach => "d  detach: the session goes on in the background",
-            Leave::Leave => "d  leave; the session goes on",
+            Leave::Detach => "d  where nothing waits: detach, the session goes on in the background",
+            Leave::Leave => "d  where nothing waits: leave; the session goes on",
         },
         match leave {
             Leave::Detach => "x  twice: end the session; Ctrl-C ends it at once",
@@ -261,13 +279,18 @@ mod tests {
             for (remote, activity) in
                 [(Remote::Off, Activity::Input(12)), (Remote::Export, Activity::Working), (Remote::On, Activity::Idle)]
             {
-                let line = status_line(remote, activity, Some(Leave::Detach), columns);
+                let line = status_line(remote, activity, Some(Leave::Detach), None, columns);
                 assert!(line.starts_with("remote "), "{line}");
                 assert!(columns < 40 || line.chars().count() < usize::from(columns), "{columns}: {line}");
+                let line = status_line(remote, activity, Some(Leave::Detach), Some("a allow, s session, d deny"), columns);
+                assert!(
+                    columns < 40 || line.contains("d deny") && line.chars().count() < usize::from(columns),
+                    "{columns}: {line}"
+                );
             }
         }
-        assert!(status_line(Remote::On, Activity::Idle, Some(Leave::Detach), 80).ends_with("xx stop"));
-        assert!(!status_line(Remote::On, Activity::Idle, None, 200).contains("help"));
+        assert!(status_line(Remote::On, Activity::Idle, Some(Leave::Detach), None, 80).ends_with("xx stop"));
+        assert!(!status_line(Remote::On, Activity::Idle, None, None, 200).contains("help"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{Activity, Registry, is_plain};
 use crate::cli::Remote;
 use crate::line::Line;
 use crate::paths::{self, StateError};
-use crate::sdk::Warning;
+use crate::sdk::{Request, RequestKind, Warning};
 
 /// One line of a journal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -153,10 +153,23 @@ pub(crate) struct Told {
     pub(crate) text: String,
     pub(crate) message: String,
     pub(crate) what: String,
+    #[serde(rename = "kind")]
+    request_kind: Option<RequestKind>,
+    detail: Vec<String>,
+    choices: Vec<String>,
+    for_session: bool,
     /// How it was shared from then on.
     pub(crate) remote: Option<Remote>,
     about: String,
     remediation: Option<String>,
+}
+
+impl Told {
+    /// The request that it is, if it is one.
+    pub(crate) fn request(self) -> Option<Request> {
+        let Told { id, what, detail, choices, for_session, .. } = self;
+        self.request_kind.map(|kind| Request { id, kind, what, detail, choices, for_session })
+    }
 }
 
 impl Record {

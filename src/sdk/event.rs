@@ -109,10 +109,16 @@ pub(crate) struct Request {
     pub(crate) kind: RequestKind,
     /// The command, path, question, … in the runtime's words.
     pub(crate) what: String,
+    /// Of what would be written, its difference; of a plan, its text.
+    pub(crate) detail: Vec<String>,
+    /// The answers to a question, and what may come after a plan.
     pub(crate) choices: Vec<String>,
+    /// A permission can be given for the rest of the session.
+    pub(crate) for_session: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum RequestKind {
     Permission,
     Question,
@@ -162,10 +168,26 @@ impl Event {
                 Self::ToolFinished { trouble }
             }
             "permission.requested" => {
-                Self::Waiting(request(data, RequestKind::Permission, permission(&data["permissionRequest"])))
+                let asked = &data["permissionRequest"];
+                let mut request = request(data, RequestKind::Permission, permission(asked));
+                request.for_session = asked["canOfferSessionApproval"] == true;
+                request.detail = diff(&text(asked, "diff"));
+                Self::Waiting(request)
             }
             "user_input.requested" => Self::Waiting(request(data, RequestKind::Question, text(data, "question"))),
-            "exit_plan_mode.requested" => Self::Waiting(request(data, RequestKind::Plan, text(data, "summary"))),
+            "exit_plan_mode.requested" => {
+                let mut request = request(data, RequestKind::Plan, text(data, "summary"));
+                request.detail = text(data, "planContent").trim().lines().map(ToOwned::to_owned).collect();
+                // What comes after the plan; the runtime's own choice first.
+                let recommended = &data["recommendedAction"];
+                let actions = data["actions"].as_array().into_iter().flatten();
+                request.choices = [recommended]
+                    .into_iter()
+                    .chain(actions.filter(|action| *action != recommended))
+                    .filter_map(|action| action.as_str().map(ToOwned::to_owned))
+                    .collect();
+                Self::Waiting(request)
+            }
             "elicitation.requested" => Self::Waiting(request(data, RequestKind::Form, text(data, "message"))),
             "permission.completed" | "user_input.completed" | "exit_plan_mode.completed" | "elicitation.completed" => {
                 Self::Answered { id: text(data, "requestId"), outcome: outcome(data) }
@@ -222,7 +244,12 @@ fn tool(data: &Value) -> Event {
 fn request(data: &Value, kind: RequestKind, what: String) -> Request {
     let choices = data["choices"].as_array().into_iter().flatten();
     let choices = choices.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-    Request { id: text(data, "requestId"), kind, what, choices }
+    Request { id: text(data, "requestId"), kind, what, detail: Vec::new(), choices, for_session: false }
+}
+
+/// What would be written, without the head that only repeats the file's name.
+fn diff(text: &str) -> Vec<String> {
+    text.lines().skip_while(|line| !line.starts_with("@@")).map(ToOwned::to_owned).collect()
 }
 
 /// What a permission is asked for: the command, the file, the URL, …

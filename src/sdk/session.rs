@@ -55,8 +55,10 @@ pub(crate) enum RemoteMode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     Yes,
+    /// To a permission, and to more like it.
+    ForSession,
     No,
-    /// One of the choices of a question.
+    /// One of the choices of a question, or of what comes after a plan.
     Choice(String),
 }
 
@@ -299,13 +301,18 @@ impl Session {
         let id = &request.id;
         let (method, params) = match (request.kind, answer) {
             (RequestKind::Permission, answer) => {
-                let kind = if matches!(answer, Answer::Yes) { "approve-once" } else { "reject" };
-                ("session.permissions.handlePendingPermissionRequest", json!({ "requestId": id, "result": { "kind": kind } }))
+                let result = match answer {
+                    Answer::Yes => json!({ "kind": "approve-once" }),
+                    Answer::ForSession => json!({ "kind": "approve-for-session", "approval": self.approval(id).await? }),
+                    Answer::No | Answer::Choice(_) => json!({ "kind": "reject" }),
+                };
+                ("session.permissions.handlePendingPermissionRequest", json!({ "requestId": id, "result": result }))
             }
             (RequestKind::Plan, answer) => {
-                let response = match answer {
-                    Answer::Yes => json!({ "approved": true, "selectedAction": "interactive" }),
-                    _ => json!({ "approved": false }),
+                let response = match (answer, request.choices.first()) {
+                    (Answer::No, _) => json!({ "approved": false }),
+                    (Answer::Choice(action), _) | (_, Some(action)) => json!({ "approved": true, "selectedAction": action }),
+                    (_, None) => json!({ "approved": true, "selectedAction": "interactive" }),
                 };
                 ("session.ui.handlePendingExitPlanMode", json!({ "requestId": id, "response": response }))
             }
@@ -316,6 +323,18 @@ impl Session {
             (RequestKind::Question | RequestKind::Form, _) => return Ok(false),
         };
         Ok(self.call(method, params).await?["success"] != false)
+    }
+
+    /// What is approved with a permission for the session: more of the kind, of commands these alone.
+    async fn approval(&self, id: &str) -> Result<serde_json::Value, SdkError> {
+        let pending = self.call("session.permissions.pendingRequests", json!({})).await?;
+        let item = pending["items"].as_array().into_iter().flatten().find(|item| item["requestId"] == id);
+        let asked = item.map(|item| item["request"].clone()).unwrap_or_default();
+        let mut approval = json!({ "kind": asked["kind"] });
+        if asked["commandIdentifiers"].is_array() {
+            approval["commandIdentifiers"] = asked["commandIdentifiers"].clone();
+        }
+        Ok(approval)
     }
 
     /// One request about this session.

@@ -48,7 +48,12 @@ fn every_event_has_its_words() {
         HH:MM prompt (Mission Control): hello\n\
         HH:MM tool bash: false\n\
         HH:MM tool ended: exit code 3\n\
-        HH:MM plan to approve: first this\n      \u{20}\u{20}answer it in Mission Control\n\
+        HH:MM plan to approve: first this\n\
+        \u{20}         then that\n\
+        \u{20}       1. interactive\n\
+        \u{20}       2. autopilot\n\
+        \u{20}       3. exit_only\n\
+        \u{20}       answer it in Mission Control\n\
         HH:MM answered: approved\n\
         HH:MM warning: take care\n\
         HH:MM error: the model is gone\n\

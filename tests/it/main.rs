@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "a test fails by panicking, and exports nothing")]
 
+mod answers;
 mod cloud;
 mod conformance;
 mod control;

@@ -26,6 +26,7 @@ fn every_concern_has_one_place() {
             &[
                 "src/context.rs",
                 "src/cloud/follow.rs",
+                "src/host/resume.rs",
                 "src/host/view.rs",
                 "src/logging.rs",
                 "src/commands/attach.rs",
