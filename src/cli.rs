@@ -76,6 +76,12 @@ pub(crate) enum Command {
     /// Switch remote off for a running session
     Off(Off),
 
+    /// Give a running session another name
+    Rename(Rename),
+
+    /// Say who else may see a session in Mission Control
+    Share(Share),
+
     /// List the live sessions
     List(List),
 
@@ -131,7 +137,7 @@ pub(crate) enum Command {
 }
 
 /// The commands that have a man page.
-pub(crate) const PAGES: [&str; 20] = [
+pub(crate) const PAGES: [&str; 22] = [
     "start",
     "on-demand",
     "cloud",
@@ -139,6 +145,8 @@ pub(crate) const PAGES: [&str; 20] = [
     "cloud-open",
     "on",
     "off",
+    "rename",
+    "share",
     "list",
     "status",
     "url",
@@ -401,6 +409,47 @@ pub(crate) struct Off {
 
     #[command(flatten)]
     pub(crate) timeout: TimeoutArgs,
+}
+
+/// Arguments of `rename`.
+#[derive(Debug, Args)]
+pub(crate) struct Rename {
+    /// Its name, its id, or the beginning of one
+    pub(crate) session: String,
+
+    /// The new name
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) name: String,
+}
+
+/// Arguments of `share`.
+#[derive(Debug, Args)]
+pub(crate) struct Share {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// Who
+    #[arg(long, value_name = "WHO")]
+    pub(crate) visibility: Visible,
+}
+
+/// `--visibility`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Visible {
+    /// Whoever can read the repository
+    Repo,
+    /// You, and those who work on it
+    Unshared,
+}
+
+impl Visible {
+    /// The runtime's word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Visible::Repo => "repo",
+            Visible::Unshared => "unshared",
+        }
+    }
 }
 
 /// Arguments of `list`.

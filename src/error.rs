@@ -282,6 +282,8 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
         SdkError::UnknownModel { .. } => {
             Report::new(Exit::Usage, "unknown-model", error).hint("leave --model out for the account's default")
         }
+        SdkError::VisibilityRefused { .. } => Report::new(Exit::Refused, "visibility-refused", error)
+            .hint("change it in Mission Control, or ask the organisation's administrator whether sessions may be shared"),
         SdkError::CloudRefused { .. } => Report::new(Exit::Refused, "cloud-refused", error).hint(CLOUD),
         SdkError::RateLimited { .. } => Report::new(Exit::Failed, "rate-limited", error)
             .hint("nothing was created; try again later, or allow more time with --timeout"),

@@ -69,6 +69,8 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
             ("So that it can be looked at only:", "copilot-remote on --export"),
         ],
         "off" => &[("Stop sharing it:", "copilot-remote off 'login test'")],
+        "rename" => &[("Call it something else:", "copilot-remote rename 1b4e28ba 'login test'")],
+        "share" => &[("Let colleagues look:", "copilot-remote share --visibility repo")],
         "list" => &[
             ("The links of all sessions, with jq:", "copilot-remote list --json | jq -r '.sessions[].url // empty'"),
             ("Keep it in sight:", "copilot-remote list --watch"),

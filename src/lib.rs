@@ -121,6 +121,8 @@ async fn run_command(context: &mut Context<'_>, command: Command) -> anyhow::Res
         Command::Cloud(args) => Box::pin(commands::cloud::run(context, *args)).await,
         Command::On(args) => commands::remote::on(context, args).await,
         Command::Off(args) => commands::remote::off(context, args).await,
+        Command::Rename(args) => commands::rename::run(context, args).await,
+        Command::Share(args) => commands::share::run(context, args).await,
         Command::List(args) => commands::list::run(context, args).await,
         Command::Status(target) => commands::status::run(context, target).await,
         Command::Url(target) => commands::url::run(context, target).await,

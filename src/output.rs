@@ -20,8 +20,8 @@ pub(crate) use human::{Leave, account_lines, help_lines, progress, report_lines,
 pub(crate) use json::{error_line, line as json_line};
 pub(crate) use sanitise::sanitised;
 pub(crate) use table::{
-    Stopped, Unshared, answer_document, details, list_document, prune_document, sent_document, status_document, stop_document,
-    stored_table, table, url_document,
+    Stopped, Unshared, answer_document, details, list_document, prune_document, renamed_document, sent_document, status_document,
+    stop_document, stored_table, table, url_document, visibility_document,
 };
 
 /// Something to tell.

@@ -20,5 +20,5 @@ pub(crate) use locate::{Cli, DEMO_RUNTIME, candidates};
 pub(crate) use process::Process;
 pub(crate) use runtime::{Login, Runtime};
 pub(crate) use server::{Secret, Server};
-pub(crate) use session::{Answer, Events, RemoteMode, Session, SessionOptions};
+pub(crate) use session::{Answer, Events, RemoteMode, Session, SessionOptions, Visibility};
 pub(crate) use stored::Stored;

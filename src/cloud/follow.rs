@@ -176,7 +176,7 @@ async fn watch(
                         answering.send(&mut asked, &request, async move { session.answer(&about, &answer).await });
                     }
                     Press::TooEarly => {}
-                    Press::Other if key == 'd' => return Ok(Exit::Done),
+                    Press::Other if matches!(key, 'd' | 'l') => return Ok(Exit::Done),
                     Press::Other if key == '?' => {
                         for line in output::cloud::help_lines() {
                             context.terminal.say(&line);

@@ -1,13 +1,21 @@
 //! `status`: one session, its runtime, and what it does not share.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use crate::choose;
 use crate::cli::Target;
 use crate::context::Context;
 use crate::error::Exit;
+use crate::host::runtimes;
 use crate::output::{self, Unshared};
-use crate::registry::Registry;
+use crate::registry::{Registry, SessionEntry};
+use crate::sdk::{Session, Visibility};
+
+/// The rest is known here, and not to wait for GitHub.
+const VISIBILITY_DEADLINE: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(context: &mut Context<'_>, target: Target) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
@@ -26,7 +34,22 @@ pub(crate) async fn run(context: &mut Context<'_>, target: Target) -> anyhow::Re
             }
         }
     }
-    let text = output::details(&entry, runtime.as_ref(), &unshared, Timestamp::now());
-    context.print(&text, &output::status_document(&entry, runtime.as_ref(), &unshared))?;
+    let visibility = visibility(&registry, &entry).await;
+    let visibility = visibility.as_deref();
+    let text = output::details(&entry, visibility, runtime.as_ref(), &unshared, Timestamp::now());
+    context.print(&text, &output::status_document(&entry, visibility, runtime.as_ref(), &unshared))?;
     Ok(Exit::Done)
+}
+
+/// Who may see it, as GitHub says; nothing where it does not say so soon.
+async fn visibility(registry: &Registry, entry: &SessionEntry) -> Option<String> {
+    entry.link()?;
+    let asking = async {
+        let runtime = runtimes::reach(registry, entry).await.ok()?;
+        Session::of(&runtime, &entry.session_id).visibility().await.ok()
+    };
+    match timeout(VISIBILITY_DEADLINE, asking).await {
+        Ok(Some(Visibility::Is(word))) => Some(word),
+        _ => None,
+    }
 }

@@ -196,6 +196,15 @@ impl Hub {
                 json!({})
             }
 
+            "session.visibility.get" => self.alive(method, params, visibility)?,
+            "session.visibility.set" => {
+                let status = text(params, "status")?;
+                self.alive(method, params, |session| {
+                    session.visibility = Some(status.to_owned()).filter(|_| session.timeline_begun);
+                    visibility(session)
+                })?
+            }
+
             "session.permissions.getMode" => self.alive(method, params, |session| json!({"mode": session.permission_mode}))?,
             "session.permissions.setMode" => self.set_permission_mode(method, params)?,
             "session.permissions.modifyRules" => self.alive(method, params, |_| json!({"success": true}))?,
@@ -540,6 +549,15 @@ fn named(params: &Value) -> Result<&str, Refusal> {
 
 fn text<'a>(params: &'a Value, name: &str) -> Result<&'a str, Refusal> {
     params[name].as_str().ok_or_else(|| format!("missing parameter '{name}'").into())
+}
+
+/// Nothing is said of a session that Mission Control never had.
+fn visibility(session: &mut Session) -> Value {
+    if session.timeline_begun {
+        json!({"synced": true, "status": session.visibility.as_deref().unwrap_or("unshared"), "shareUrl": session.url})
+    } else {
+        json!({"synced": false})
+    }
 }
 
 fn remote_info(message: &str, url: &str) -> Event {

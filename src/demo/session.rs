@@ -35,6 +35,9 @@ pub(super) struct Session {
     pub(super) model: Option<String>,
     /// Whether it could be steered when it was last changed.
     pub(super) steerable: bool,
+    /// Who else may see it, once that was said.
+    #[serde(default)]
+    pub(super) visibility: Option<String>,
     /// Stays the same however often remote is switched.
     pub(super) url: String,
     pub(super) history: Vec<Value>,
@@ -132,6 +135,7 @@ impl Session {
             permission_mode: "manual".to_owned(),
             model: None,
             steerable: false,
+            visibility: None,
             url: format!("https://github.com/{REPOSITORY}/tasks/{}", uuid()),
             history: Vec::new(),
             agenda: VecDeque::new(),

@@ -205,6 +205,11 @@ impl Host {
         view.asked.see(event);
         let before = (self.entry.remote, self.entry.url.clone());
         match event {
+            // The runtime gives no title to a session that has a name: then it is a new name.
+            Event::Title(title) if self.entry.name.is_some() => {
+                self.entry.name = Some(title.clone());
+                self.options.name = Some(title.clone());
+            }
             Event::Title(title) => self.entry.title = Some(title.clone()),
             Event::Link { url } => {
                 if let Err(error) = link::check(url, &self.entry.login.host) {
@@ -355,7 +360,8 @@ impl Keys {
         match (key, entry.link()) {
             ('x', _) if confirmed => return Action::Stop,
             ('x', _) => say(context, &format!("press x again within {} to end the session", Seconds(CONFIRM))),
-            ('d', _) => return Action::Leave,
+            // d denies what waits: l leaves in any case.
+            ('d' | 'l', _) => return Action::Leave,
             ('r', _) => return Action::Switch(if entry.remote == Remote::Off { self.mode } else { Remote::Off }),
             ('?', _) => output::help_lines(self.leave).iter().for_each(|line| context.terminal.say(line)),
             ('q' | 'o' | 'c', None) if entry.remote != Remote::Off => say(context, "there is no link yet"),

@@ -227,7 +227,7 @@ pub(crate) fn help_lines() -> Vec<Line> {
         "o  open the link in this machine's browser",
         "c  copy the link (the terminal has to allow it: OSC 52)",
         "a  allow or approve what waits; d denies it; a number chooses an answer",
-        "d  leave, where nothing waits; Ctrl-C leaves at once: the task goes on at GitHub",
+        "d  leave: the task goes on at GitHub; l while something waits, or Ctrl-C",
         "?  this help",
     ]
     .map(|text| Line::new(Tone::Plain, text))

@@ -256,8 +256,8 @@ pub(crate) fn help_lines(leave: Leave) -> Vec<Line> {
         "o  open the link in this machine's browser",
         "c  copy the link (the terminal has to allow it: OSC 52)",
         match leave {
-            Leave::Detach => "d  where nothing waits: detach, the session goes on in the background",
-            Leave::Leave => "d  where nothing waits: leave; the session goes on",
+            Leave::Detach => "d  detach: the session goes on in the background; l while something waits",
+            Leave::Leave => "d  leave; the session goes on; l while something waits",
         },
         match leave {
             Leave::Detach => "x  twice: end the session; Ctrl-C ends it at once",

@@ -112,7 +112,13 @@ pub(crate) struct Unshared {
 }
 
 /// One session in words.
-pub(crate) fn details(entry: &SessionEntry, runtime: Option<&RuntimeEntry>, unshared: &[Unshared], now: Timestamp) -> String {
+pub(crate) fn details(
+    entry: &SessionEntry,
+    visibility: Option<&str>,
+    runtime: Option<&RuntimeEntry>,
+    unshared: &[Unshared],
+    now: Timestamp,
+) -> String {
     let mut text = String::new();
     let mut say = |what: &str, value: &str| {
         let _ = writeln!(text, "{:<12}{}", format!("{what}:"), sanitised(value));
@@ -124,6 +130,12 @@ pub(crate) fn details(entry: &SessionEntry, runtime: Option<&RuntimeEntry>, unsh
     say("remote", entry.remote.word());
     if let Some(link) = entry.link() {
         say("url", link);
+    }
+    match visibility {
+        Some("repo") => say("seen by", "whoever can read the repository"),
+        Some("unshared") => say("seen by", "you, and those who work on it"),
+        Some(other) => say("seen by", other),
+        None => {}
     }
     match entry.activity.waiting() {
         0 | 1 => say("activity", entry.activity.word()),
@@ -155,17 +167,24 @@ pub(crate) fn details(entry: &SessionEntry, runtime: Option<&RuntimeEntry>, unsh
 }
 
 /// The same for programs.
-pub(crate) fn status_document(entry: &SessionEntry, runtime: Option<&RuntimeEntry>, unshared: &[Unshared]) -> String {
+pub(crate) fn status_document(
+    entry: &SessionEntry,
+    visibility: Option<&str>,
+    runtime: Option<&RuntimeEntry>,
+    unshared: &[Unshared],
+) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "status", rename_all = "camelCase")]
     struct Status<'a> {
         #[serde(flatten)]
         session: json::Session<'a>,
+        /// None: not shared, or GitHub does not say.
+        visibility: Option<&'a str>,
         isolated: bool,
         not_shared_with: &'a [Unshared],
     }
     let isolated = runtime.is_some_and(|runtime| runtime.isolated);
-    document(Status { session: json::session(entry), isolated, not_shared_with: unshared })
+    document(Status { session: json::session(entry), visibility, isolated, not_shared_with: unshared })
 }
 
 /// How much force the end of a session took.
@@ -218,6 +237,29 @@ pub(crate) fn url_document(entry: &SessionEntry) -> String {
         remote: &'static str,
     }
     document(Link { session_id: &entry.session_id, url: entry.link(), remote: entry.remote.word() })
+}
+
+/// Another name, for programs.
+pub(crate) fn renamed_document(entry: &SessionEntry, name: &str) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "renamed", rename_all = "camelCase")]
+    struct Renamed<'a> {
+        session_id: &'a str,
+        name: &'a str,
+    }
+    document(Renamed { session_id: &entry.session_id, name })
+}
+
+/// Who may see a session, for programs.
+pub(crate) fn visibility_document(entry: &SessionEntry, visibility: &str) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "visibility", rename_all = "camelCase")]
+    struct Visible<'a> {
+        session_id: &'a str,
+        visibility: &'a str,
+        url: Option<&'a str>,
+    }
+    document(Visible { session_id: &entry.session_id, visibility, url: entry.link() })
 }
 
 /// A prompt that was sent, for programs.

@@ -62,6 +62,21 @@ pub(crate) enum Answer {
     Choice(String),
 }
 
+/// Who may see a session in Mission Control besides the person and those who work on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Visibility {
+    /// `repo`, `unshared`.
+    Is(String),
+    /// Mission Control does not have it, or GitHub does not say.
+    Unknown,
+}
+
+impl Visibility {
+    fn parse(answer: &serde_json::Value) -> Self {
+        answer["status"].as_str().map_or(Self::Unknown, |status| Self::Is(status.to_owned()))
+    }
+}
+
 /// An answer to enable.
 enum Enabled {
     Shared(Option<String>),
@@ -285,6 +300,16 @@ impl Session {
 
     pub(crate) async fn set_name(&self, name: &str) -> Result<(), SdkError> {
         self.call("session.name.set", json!({ "name": name })).await.map(drop)
+    }
+
+    /// Who else may see it in Mission Control.
+    pub(crate) async fn visibility(&self) -> Result<Visibility, SdkError> {
+        Ok(Visibility::parse(&self.call("session.visibility.get", json!({})).await?))
+    }
+
+    /// Says who else may see it: `repo` or `unshared`; how it is then. A refusal is an answer without a word for it (measured).
+    pub(crate) async fn set_visibility(&self, status: &str) -> Result<Visibility, SdkError> {
+        Ok(Visibility::parse(&self.call("session.visibility.set", json!({ "status": status })).await?))
     }
 
     pub(crate) async fn set_model(&self, model: &str) -> Result<(), SdkError> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::real_cli_or_return;
-use crate::support::github::{GitHub, Reply};
+use crate::support::github::{Fault, GitHub, Reply};
 use crate::support::pty::Pty;
 use crate::support::rpc::{Rpc, spawn_server};
 use crate::support::sandbox::{PATIENCE, Sandbox};
@@ -171,4 +171,44 @@ fn what_is_open_elsewhere_or_in_the_cloud_is_not_resumed() {
     assert!(done.stderr.contains(&format!("hint: look at it: copilot-remote cloud open {task}")), "{}", done.stderr);
     assert_eq!(github.tasks().len(), 1);
     drop(server);
+}
+
+#[test]
+fn a_session_is_renamed_and_made_visible_from_another_terminal() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    sandbox.run(&["start", "--detach", "--name", "first"]).expect_code(0);
+    let url = sandbox.run(&["url", "first"]).expect_code(0).stdout;
+    let done = sandbox.run(&["rename", "first", "login test"]).expect_code(0);
+    assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("", "renaming the session\n"));
+    assert_eq!(sandbox.list()[0]["name"], "login test");
+    sandbox.run(&["url", "login"]).expect_code(0);
+    sandbox.run(&["url", "first"]).expect_code(3);
+    assert_eq!(sandbox.run(&["rename", "login test", "third", "--json"]).expect_code(0).json()[0]["name"], "third");
+    sandbox.run(&["rename", "third", ""]).expect_code(2);
+
+    let status = |field: &str| sandbox.run(&["status", "--json"]).expect_code(0).json().remove(0)[field].clone();
+    assert_eq!(status("visibility"), "unshared");
+    let done = sandbox.run(&["share", "--visibility", "repo"]).expect_code(0);
+    assert_eq!(done.stdout, format!("whoever can read the repository can see the session: {url}"));
+    assert_eq!(status("visibility"), "repo");
+    assert!(sandbox.run(&["status"]).expect_code(0).stdout.contains("seen by:    whoever can read the repository"));
+    assert_eq!(sandbox.run(&["share", "--visibility", "unshared", "--json"]).expect_code(0).json()[0]["visibility"], "unshared");
+    // An answer without a word for it is a refusal.
+    github.fault("PATCH", "/agents/tasks/*", Fault::Status(403, json!({"message": "Forbidden"})), None);
+    let done = sandbox.run(&["share", "--visibility", "repo"]).expect_code(7);
+    assert!(done.stderr.contains("the session's visibility was not changed"), "{}", done.stderr);
+    github.heal();
+    // GitHub that does not answer holds up nothing.
+    github.fault("GET", "/agents/tasks/*", Fault::Hang, None);
+    assert_eq!(status("visibility"), Value::Null);
+    github.heal();
+    sandbox.run(&["off"]).expect_code(0);
+    let done = sandbox.run(&["share", "--visibility", "repo"]).expect_code(1);
+    assert!(done.stderr.contains("remote is off for session third"), "{}", done.stderr);
+    sandbox.stop_all();
+    // The name is the session's: it comes back with it.
+    assert_eq!(resume(&sandbox, &["--resume", "third"])["name"], "third");
+    sandbox.stop_all();
 }

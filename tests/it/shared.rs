@@ -407,7 +407,7 @@ fn a_pending_permission_survives_detaching() {
     github.model([Reply::bash("touch made-by-the-agent"), Reply::text("done")]);
     let mut pty = Pty::start(&sandbox, 100, 45, "start --prompt go");
     pty.shows("permission needed: touch made-by-the-agent");
-    pty.send("d");
+    pty.send("l");
     pty.wrote("the session goes on in the background");
     assert_eq!(pty.finish(), 0);
     assert_eq!(sandbox.list()[0]["activity"], "input");

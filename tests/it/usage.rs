@@ -22,7 +22,7 @@ fn wrong_arguments_are_named() {
     fails(&["start", "--demo", "--copilot", "/bin/true"], &["--demo", "--copilot"]);
     fails(&["start", "--name", ""], &["--name"]);
     fails(&["start", "-q", "-v"], &["--quiet", "--verbose"]);
-    fails(&["man", "nothing"], &["'nothing'", "start, on-demand, cloud, cloud-list, cloud-open, on, off"]);
+    fails(&["man", "nothing"], &["'nothing'", "start, on-demand, cloud, cloud-list, cloud-open, on, off, rename, share"]);
     fails(&["start", "--qr-file", "no/such/code.svg"], &["error: --qr-file no/such/code.svg: no file can be made there"]);
     fails(&["start", "-C", "nowhere"], &["error: -C nowhere: No such file or directory", "hint: it takes an existing folder"]);
     fails(&["strat"], &["strat", "start"]);

@@ -1,0 +1,42 @@
+//! `rename`: another name for a session, from any terminal.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::choose;
+use crate::cli::Rename;
+use crate::context::{Context, Deadline};
+use crate::error::Exit;
+use crate::host::runtimes;
+use crate::output::{self, Update};
+use crate::registry::Registry;
+use crate::sdk::{SdkError, Session};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The host hears of it by an event.
+const SEEN_DEADLINE: Duration = Duration::from_secs(2);
+
+pub(crate) async fn run(context: &mut Context<'_>, args: Rename) -> anyhow::Result<Exit> {
+    let registry = Registry::look()?;
+    let entry = choose::session(context, &registry, Some(&args.session)).await?;
+    let name = args.name;
+    let renaming = async {
+        let runtime = runtimes::reach(&registry, &entry).await?;
+        Session::of(&runtime, &entry.session_id).set_name(&name).await.map_err(SdkError::explain_ended)
+    };
+    context.step("renaming the session", Deadline::new(TIMEOUT), renaming).await?;
+    let until = Instant::now() + SEEN_DEADLINE;
+    let seen = || registry.entry(&entry.session_id).is_some_and(|entry| entry.name.or(entry.title).as_ref() == Some(&name));
+    while !seen() {
+        if Instant::now() >= until {
+            context.tell(&Update::Caution("the session's host has not seen the new name yet".to_owned()))?;
+            break;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    if context.json {
+        context.terminal.data(&output::renamed_document(&entry, &name))?;
+    }
+    Ok(Exit::Done)
+}
