@@ -295,6 +295,7 @@ pub(crate) struct CloudLaunch {
 
 /// What a new session is to be.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct SessionArgs {
     /// Name the session
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -307,6 +308,14 @@ pub(crate) struct SessionArgs {
     /// Send a first prompt; `-` reads it from stdin
     #[arg(short, long, value_name = "TEXT|-", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) prompt: Option<String>,
+
+    /// Let the agent use every tool without asking, but for those that are denied
+    #[arg(long)]
+    pub(crate) allow_all: bool,
+
+    /// Never let it use this tool: shell, shell(COMMAND), shell(COMMAND:*), write; again for more
+    #[arg(long, value_name = "TOOL")]
+    pub(crate) deny_tool: Vec<String>,
 
     /// Return once the session is ready, and leave it running in the background
     #[arg(short, long)]

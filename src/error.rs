@@ -282,6 +282,8 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
         SdkError::UnknownModel { .. } => {
             Report::new(Exit::Usage, "unknown-model", error).hint("leave --model out for the account's default")
         }
+        SdkError::PolicyNotTaken { .. } => Report::new(Exit::Refused, "policy-not-taken", error)
+            .hint("a policy of the organisation may forbid it; a newer Copilot CLI may help: npm install -g @github/copilot"),
         SdkError::VisibilityRefused { .. } => Report::new(Exit::Refused, "visibility-refused", error)
             .hint("change it in Mission Control, or ask the organisation's administrator whether sessions may be shared"),
         SdkError::CloudRefused { .. } => Report::new(Exit::Refused, "cloud-refused", error).hint(CLOUD),

@@ -36,6 +36,7 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
                 "The first link that a script gets, with jq:",
                 "copilot-remote start --json | jq -r 'select(.type == \"ready\").url'",
             ),
+            ("Without questions, but for nothing that is removed:", "copilot-remote start --allow-all --deny-tool 'shell(rm:*)'"),
             ("Go on with the last session of this repository:", "copilot-remote start --continue"),
             ("Keep the code as a picture:", "copilot-remote start --qr-file session.png"),
             ("Sign in with a token that only this session uses:", "copilot-remote start --token-stdin < token.txt"),

@@ -48,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) resume: Option<resume::Wanted>,
     /// None: as it was, or on.
     pub(crate) remote: Option<Remote>,
+    /// How requests for permission turned out to be answered.
+    pub(crate) permission_mode: String,
     /// What git says; None with `--no-repo`.
     pub(crate) repository: Option<Repository>,
     pub(crate) no_repo: bool,
@@ -273,6 +275,12 @@ async fn create(
     let (session, events) = if let Some(wanted) = &plan.resume {
         let found = resume::find(context, registry, &joined.runtime, wanted, deadline).await?;
         plan.remote = plan.remote.or(found.remote);
+        // What was denied stays so: the runtime forgot it.
+        for rule in found.denied {
+            if !plan.options.denied.contains(&rule) {
+                plan.options.denied.push(rule);
+            }
+        }
         resume::attach(context, &joined.runtime, found.stored, &mut plan.options, deadline).await?
     } else {
         context.step("creating the session", deadline, Session::create(&joined.runtime, &plan.options)).await?
@@ -281,6 +289,18 @@ async fn create(
         Some(login) => login,
         None => context.step("signing in", deadline, session.login()).await?,
     };
+    // Before anybody can send a prompt.
+    let options = &plan.options;
+    let setting = async {
+        session.deny(&options.denied).await?;
+        if options.allow_all { session.allow_all().await } else { Ok(()) }
+    };
+    if let Err(error) = context.within("setting the permissions", deadline, setting).await {
+        let _ = timeout(CLOSE_DEADLINE, session.close()).await;
+        return Err(error);
+    }
+    let mode = context.within("setting the permissions", deadline, session.permission_mode()).await;
+    plan.permission_mode = mode.unwrap_or_default();
     Ok((session, events, login))
 }
 
@@ -349,6 +369,10 @@ impl Opening<'_> {
         entry.name.clone_from(&plan.options.name);
         entry.repository = attached.repository;
         entry.branch = attached.branch;
+        entry.denied.clone_from(&plan.options.denied);
+        if !plan.permission_mode.is_empty() {
+            entry.permission_mode.clone_from(&plan.permission_mode);
+        }
         entry.no_repo = plan.no_repo;
         entry.demo = plan.demo;
         joined.runtime.version().clone_into(&mut entry.copilot_version);

@@ -11,7 +11,7 @@ use crate::host::resume::{self, Which};
 use crate::host::{Host, Plan, handover};
 use crate::link::QrOptions;
 use crate::repo::RepoError;
-use crate::sdk::{Secret, SessionOptions};
+use crate::sdk::{Rule, Secret, SessionOptions};
 use crate::settings::setting;
 use crate::{env, input, logout, repo};
 
@@ -41,6 +41,7 @@ async fn open(
     on_demand: bool,
 ) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
+    let denied = denied(&args.deny_tool)?;
     let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
     let deadline = Deadline::new(setting(args.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
     let (prompt, token) = read_inputs(context, deadline, args.prompt, args.token_stdin).await?;
@@ -58,11 +59,19 @@ async fn open(
         }
     };
     let runtime = Choice::new(&args.runtime, server)?;
-    let options = SessionOptions { directory: context.directory.clone(), name: args.name, model: args.model, token };
+    let options = SessionOptions {
+        directory: context.directory.clone(),
+        name: args.name,
+        model: args.model,
+        allow_all: args.allow_all,
+        denied,
+        token,
+    };
     let no_repo = args.no_repo || demo;
     let slug = repository.as_ref().map(|repository| repository.slug.clone());
     let resume = which.map(|which| resume::Wanted { which, repository: slug, directory: context.directory.clone() });
-    let plan = Plan { deadline, runtime, demo, options, resume, remote, repository, no_repo, qr };
+    let permission_mode = String::new();
+    let plan = Plan { deadline, runtime, demo, options, resume, remote, permission_mode, repository, no_repo, qr };
     let mut host = Host::open(context, plan).await?;
     if !args.detach {
         let shown = async {
@@ -85,6 +94,15 @@ async fn open(
     host.show(context)?;
     handover::caution(context, logout::kills().await);
     Ok(Exit::Done)
+}
+
+/// What is not understood is refused: a rule that is left out would let the tool be used.
+fn denied(tools: &[String]) -> Result<Vec<Rule>, UsageError> {
+    let rule = |text: &String| {
+        text.parse()
+            .map_err(|why| UsageError::new(format!("--deny-tool {text}: {why}"), "for example: --deny-tool 'shell(rm:*)'"))
+    };
+    tools.iter().map(rule).collect()
 }
 
 /// The prompt and the token; at most one of them comes from stdin.

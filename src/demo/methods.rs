@@ -207,6 +207,7 @@ impl Hub {
 
             "session.permissions.getMode" => self.alive(method, params, |session| json!({"mode": session.permission_mode}))?,
             "session.permissions.setMode" => self.set_permission_mode(method, params)?,
+            "session.permissions.configure" => self.alive(method, params, |_| json!({"success": true}))?,
             "session.permissions.modifyRules" => self.alive(method, params, |_| json!({"success": true}))?,
             "session.permissions.setRequired" => self.alive(method, params, |session| {
                 session.live.wishes.request_permission = params["required"] == true;

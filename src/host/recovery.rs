@@ -91,7 +91,9 @@ impl Host {
         // All of it survives in the CLI's own files once there was a turn (measured); before that it does not.
         let kept = self.kept.clone();
         let session = &self.session;
+        let denied = self.options.denied.clone();
         let restoring = async {
+            session.deny(&denied).await?;
             if let Some(mode) = kept.permission_mode.filter(|mode| !mode.is_empty())
                 && session.permission_mode().await? != mode
             {

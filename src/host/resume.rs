@@ -12,7 +12,7 @@ use crate::line::{Line, Tone};
 use crate::output::{self, Update};
 use crate::registry::Registry;
 use crate::repo::Slug;
-use crate::sdk::{Events, Runtime, SdkError, Session, SessionOptions, Stored};
+use crate::sdk::{Events, Rule, Runtime, SdkError, Session, SessionOptions, Stored};
 use crate::terminal::Input;
 
 /// So many can be chosen by one key.
@@ -42,6 +42,8 @@ pub(super) struct Found {
     pub(super) stored: Stored,
     /// How it was shared; None: it never was.
     pub(super) remote: Option<Remote>,
+    /// Tools that could not be used.
+    pub(super) denied: Vec<Rule>,
 }
 
 /// Finds it, and refuses one that is open elsewhere.
@@ -64,15 +66,16 @@ pub(super) async fn find(
     }
     let steerable = context.within("looking for the session", deadline, runtime.was_steerable(&stored.id)).await?;
     // The runtime does not tell read-only from off (measured); our journal does, as long as it is there.
-    let told = registry.read_journal(&stored.id)?.and_then(|mut journal| {
-        let mut last = None;
+    let (mut told, mut denied) = (None, Vec::new());
+    if let Some(mut journal) = registry.read_journal(&stored.id)? {
         while let Ok(Some(record)) = journal.next() {
-            last = record.told().remote.or(last);
+            let record = record.told();
+            told = record.remote.or(told);
+            denied = record.denied_tools.unwrap_or(denied);
         }
-        last
-    });
+    }
     let remote = told.or(steerable.map(|steerable| if steerable { Remote::On } else { Remote::Off }));
-    Ok(Found { stored, remote })
+    Ok(Found { stored, remote, denied })
 }
 
 /// Attaches to it, where it worked, and sets what the person wants otherwise than it was.

@@ -205,6 +205,7 @@ impl Host {
         view.asked.see(event);
         let before = (self.entry.remote, self.entry.url.clone());
         match event {
+            Event::PermissionMode(mode) => self.entry.permission_mode.clone_from(mode),
             // The runtime gives no title to a session that has a name: then it is a new name.
             Event::Title(title) if self.entry.name.is_some() => {
                 self.entry.name = Some(title.clone());

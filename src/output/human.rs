@@ -7,7 +7,7 @@ use crate::cli::Remote;
 use crate::error::Report;
 use crate::line::{Line, Tone};
 use crate::registry::{Activity, SessionEntry};
-use crate::sdk::{Event, Origin, Request, RequestKind};
+use crate::sdk::{ALLOW_ALL, Event, Origin, Request, RequestKind};
 
 /// A long message is cut: all of it is in Mission Control.
 const MESSAGE_LINES: usize = 20;
@@ -70,6 +70,13 @@ pub(crate) fn account_lines(entry: &SessionEntry) -> Vec<Line> {
         }
         Remote::On => {}
     }
+    if entry.permission_mode == ALLOW_ALL {
+        lines.push(Line::new(Tone::Attention, "everything is allowed: the agent uses tools without asking"));
+    }
+    if !entry.denied.is_empty() {
+        let denied: Vec<String> = entry.denied.iter().map(ToString::to_string).collect();
+        lines.push(Line::new(Tone::Plain, format!("denied: {}", denied.join(", "))));
+    }
     lines
 }
 
@@ -109,6 +116,10 @@ fn event_lines(event: &Event) -> Vec<Line> {
         Event::Aborted { .. } => vec![Line::new(Tone::Attention, "the turn was broken off")],
         Event::Completed { success: true, summary } => message(Tone::Good, "task complete: ", summary),
         Event::Completed { success: false, summary } => message(Tone::Attention, "task failed: ", summary),
+        Event::PermissionMode(mode) if mode == ALLOW_ALL => {
+            vec![Line::new(Tone::Attention, "everything is allowed from now on")]
+        }
+        Event::PermissionMode(mode) => vec![Line::new(Tone::Dim, format!("permissions: {}", cut(mode)))],
         Event::Idle => vec![Line::new(Tone::Dim, "idle: waits for a prompt")],
         Event::Missed(count) => vec![Line::new(Tone::Attention, format!("{count} events came too fast and are not shown"))],
         // Shown as a switch of remote, as the end, or not at all: a title only repeats the first prompt.
@@ -117,7 +128,6 @@ fn event_lines(event: &Event) -> Vec<Line> {
         | Event::Link { .. }
         | Event::Steerable(_)
         | Event::Mode(_)
-        | Event::PermissionMode(_)
         | Event::Working
         | Event::ToolFinished { trouble: None }
         | Event::Ended

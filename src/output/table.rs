@@ -141,6 +141,10 @@ pub(crate) fn details(
         0 | 1 => say("activity", entry.activity.word()),
         count => say("activity", &format!("{} ({count} requests)", entry.activity.word())),
     }
+    say("tools", &entry.permission_mode);
+    if !entry.denied.is_empty() {
+        say("denied", &entry.denied.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    }
     say("repository", entry.repository.as_deref().unwrap_or("none"));
     if let Some(branch) = &entry.branch {
         say("branch", branch);

@@ -12,7 +12,7 @@ use super::{Activity, Registry, is_plain};
 use crate::cli::Remote;
 use crate::line::Line;
 use crate::paths::{self, StateError};
-use crate::sdk::{Request, RequestKind, Warning};
+use crate::sdk::{Request, RequestKind, Rule, Warning};
 
 /// One line of a journal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -158,6 +158,8 @@ pub(crate) struct Told {
     detail: Vec<String>,
     choices: Vec<String>,
     for_session: bool,
+    /// Tools that cannot be used from then on.
+    pub(crate) denied_tools: Option<Vec<Rule>>,
     /// How it was shared from then on.
     pub(crate) remote: Option<Remote>,
     about: String,

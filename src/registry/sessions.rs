@@ -10,7 +10,7 @@ use super::{Found, Registry, SCHEMA, ids, is_plain, read, remove, write};
 use crate::cli::Remote;
 use crate::paths::StateError;
 use crate::pid::Identity;
-use crate::sdk::Login;
+use crate::sdk::{Login, Rule};
 
 /// All that is known of a live session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,12 @@ pub(crate) struct SessionEntry {
     pub(crate) url: Option<String>,
     pub(crate) remote: Remote,
     pub(crate) activity: Activity,
+    /// How requests for permission are answered; `manual`, where nobody said otherwise.
+    #[serde(default)]
+    pub(crate) permission_mode: String,
+    /// Tools that may not be used.
+    #[serde(default)]
+    pub(crate) denied: Vec<Rule>,
     pub(crate) login: Login,
     /// `owner/name` that the runtime attached; None: none.
     pub(crate) repository: Option<String>,
@@ -84,6 +90,8 @@ impl SessionEntry {
             url: None,
             remote: Remote::Off,
             activity: Activity::Idle,
+            permission_mode: "manual".to_owned(),
+            denied: Vec::new(),
             login,
             repository: None,
             branch: None,

@@ -34,6 +34,8 @@ pub(crate) enum SdkError {
     RepositoryForbidden { message: String },
     #[error("the model cannot be used: {message}")]
     UnknownModel { message: String },
+    #[error("the Copilot CLI did not take {what}")]
+    PolicyNotTaken { what: String },
     #[error("the session's visibility was not changed: {message}")]
     VisibilityRefused { message: String },
     #[error("cloud sessions are refused: {message}")]

@@ -20,10 +20,13 @@ use tokio::time::{sleep, timeout};
 
 use super::event::Warning;
 use super::runtime::{Login, call};
-use super::{Event, Request, RequestKind, Runtime, SdkError, Secret};
+use super::{Event, Request, RequestKind, Rule, Runtime, SdkError, Secret};
 
 /// Events and answers come over one connection, through two queues of the SDK.
 const WARNING_DEADLINE: Duration = Duration::from_millis(300);
+
+/// The mode in which nobody is asked.
+pub(crate) const ALLOW_ALL: &str = "allow-all";
 
 /// Tells all clients that one more is attached.
 const RESUMED: &str = "session.resume";
@@ -38,6 +41,10 @@ pub(crate) struct SessionOptions {
     pub(crate) directory: PathBuf,
     pub(crate) name: Option<String>,
     pub(crate) model: Option<String>,
+    /// Every tool may be used without asking, from the start.
+    pub(crate) allow_all: bool,
+    /// Tools that may not be used, whoever allows them.
+    pub(crate) denied: Vec<Rule>,
     /// Signs in this session alone. Given by RPC: in the environment, every tool would see it.
     pub(crate) token: Option<Secret>,
 }
@@ -314,6 +321,32 @@ impl Session {
 
     pub(crate) async fn set_model(&self, model: &str) -> Result<(), SdkError> {
         self.call("session.model.switchTo", json!({ "modelId": model })).await.map(drop).map_err(SdkError::explain_create)
+    }
+
+    /// Forbids tools: uses of them fail, without a question to anybody, also where everything is allowed (measured). The runtime forgets
+    /// it when the session ends.
+    pub(crate) async fn deny(&self, rules: &[Rule]) -> Result<(), SdkError> {
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let denied: Vec<_> = rules.iter().map(Rule::to_json).collect();
+        let params = json!({ "rules": { "approved": [], "denied": denied } });
+        let answer = self.call("session.permissions.configure", params).await?;
+        if answer["success"] == true {
+            Ok(())
+        } else {
+            Err(SdkError::PolicyNotTaken { what: "the tools that are denied".to_owned() })
+        }
+    }
+
+    /// Allows every tool without asking; Mission Control shows it.
+    pub(crate) async fn allow_all(&self) -> Result<(), SdkError> {
+        self.set_permission_mode(ALLOW_ALL).await?;
+        // An organisation may not let it be, which is no error (measured for another mode).
+        if self.permission_mode().await? == ALLOW_ALL {
+            return Ok(());
+        }
+        Err(SdkError::PolicyNotTaken { what: "that everything is allowed".to_owned() })
     }
 
     /// Ends the session; Mission Control is told.

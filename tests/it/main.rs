@@ -10,6 +10,7 @@ mod demo;
 mod failures;
 mod generated;
 mod locate;
+mod policy;
 mod real;
 mod repository;
 mod resume;
