@@ -266,7 +266,7 @@ pub(crate) struct CloudLaunch {
     pub(crate) follow: bool,
 
     /// Wait until the agent is done: 0 then, 1 if it failed, 9 if it needs input
-    #[arg(long)]
+    #[arg(long, conflicts_with = "follow")]
     pub(crate) wait: bool,
 
     /// Open the link in this machine's browser

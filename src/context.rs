@@ -45,6 +45,11 @@ impl Deadline {
     pub(crate) fn new(limit: Duration) -> Self {
         Self { started: Instant::now(), limit }
     }
+
+    /// The same limit, from now on.
+    pub(crate) fn again(self) -> Self {
+        Self::new(self.limit)
+    }
 }
 
 impl<'a> Context<'a> {

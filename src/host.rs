@@ -27,6 +27,7 @@ use crate::output::{self, Ending, Update};
 use crate::registry::{self, Activity, Registry, SessionEntry};
 use crate::repo::{Repository, Slug};
 use crate::sdk::{Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
+use answers::Asked;
 use choice::Choice;
 use runtimes::Joined;
 
@@ -70,6 +71,8 @@ pub(crate) struct Host {
     kept: Kept,
     /// When the connection to the runtime was mended.
     recoveries: Vec<Instant>,
+    /// What waits for a person, as the keys answer it.
+    asked: Asked,
     /// When sharing is tried again that failed after a recovery.
     share_at: Option<tokio::time::Instant>,
     options: SessionOptions,
@@ -115,6 +118,7 @@ impl Host {
                 progress: Progress::default(),
                 kept: Kept::default(),
                 recoveries: Vec::new(),
+                asked: Asked::default(),
                 share_at: None,
                 options: plan.options,
                 qr: plan.qr,
@@ -274,6 +278,9 @@ async fn create(
     }
     let (session, events) = if let Some(wanted) = &plan.resume {
         let found = resume::find(context, registry, &joined.runtime, wanted, deadline).await?;
+        // A person may have been asked, for as long as that took.
+        plan.deadline = deadline.again();
+        let deadline = plan.deadline;
         plan.remote = plan.remote.or(found.remote);
         // What was denied stays so: the runtime forgot it.
         for rule in found.denied {
@@ -351,7 +358,8 @@ impl Opening<'_> {
         let deadline = plan.deadline;
         let id = self.session.id().to_owned();
         registry::check_id(&id)?;
-        let mut hold = registry::Host::take(self.registry, &id).await?;
+        let taking = registry::Host::take(self.registry, &id);
+        let mut hold = context.within("waiting for another host of the session", deadline, taking).await?;
         context.keep_journal(self.registry.journal(&id)?);
         let started = self.first(|event| match event {
             Event::Started(attached) => Ok(attached),
@@ -360,6 +368,7 @@ impl Opening<'_> {
         let attached = context.step("waiting for the session", deadline, started).await?;
         context.tell(&Update::SignedIn(&self.login))?;
         if !plan.demo
+            && plan.resume.is_none()
             && let Some(caution) = attached_elsewhere(plan.repository.as_ref(), &attached, &self.login)
         {
             context.tell(&Update::Caution(caution))?;

@@ -106,29 +106,16 @@ impl Live {
     }
 }
 
-/// The live view of a task: what its worker tells, and keys. `wait`: until the agent is done; otherwise until the task has ended.
-pub(crate) async fn follow(
-    context: &mut Context<'_>,
-    live: &mut Live,
-    ready: &Ready,
-    qr: &QrOptions,
-    wait: bool,
-) -> anyhow::Result<Exit> {
+/// The live view of a task until it has ended: what its worker tells, and keys.
+pub(crate) async fn follow(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &QrOptions) -> anyhow::Result<Exit> {
     let keys = context.terminal.open_keyboard()?;
-    let followed = watch(context, live, ready, qr, wait, keys).await;
+    let followed = watch(context, live, ready, qr, keys).await;
     context.terminal.close_keyboard();
     context.terminal.status(None);
     followed
 }
 
-async fn watch(
-    context: &mut Context<'_>,
-    live: &mut Live,
-    ready: &Ready,
-    qr: &QrOptions,
-    wait: bool,
-    keys: bool,
-) -> anyhow::Result<Exit> {
+async fn watch(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &QrOptions, keys: bool) -> anyhow::Result<Exit> {
     let mut course = Course::default();
     let mut asked = Asked::default();
     let mut answering = Answering::default();
@@ -153,19 +140,16 @@ async fn watch(
                     }
                     repeated = own.take_if(|own| own == text);
                 }
-                let finish = course.see(&event);
+                let _ = course.see(&event);
                 asked.see(&event);
                 context.tell(&Update::Event(&event))?;
-                if keys && let Event::Waiting(request) = &event {
-                    answers::say_how(context, request);
+                if keys {
+                    let shown = if let Event::Waiting(request) = &event { Some(request) } else { None };
+                    answers::keep_up(context, &mut asked, shown);
                 }
-                match finish {
-                    Some(Finish::Ended) if !wait => {
-                        context.say_update(&Update::Ended(output::Ending::Elsewhere))?;
-                        return Ok(Exit::Done);
-                    }
-                    Some(finish) if wait => return finish.result(),
-                    _ => {}
+                if event == Event::Ended {
+                    context.say_update(&Update::Ended(output::Ending::Elsewhere))?;
+                    return Ok(Exit::Done);
                 }
             }
             signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
@@ -173,10 +157,15 @@ async fn watch(
                 match asked.press(key) {
                     Press::Answer(request, answer) => {
                         let (session, about) = (live.session.clone(), request.clone());
-                        answering.send(&mut asked, &request, async move { session.answer(&about, &answer).await });
+                        let answer = async move { session.answer(&about, &answer).await };
+                        answering.send(context, &mut asked, request, answer);
+                        answers::keep_up(context, &mut asked, None);
                     }
                     Press::TooEarly => {}
-                    Press::Other if matches!(key, 'd' | 'l') => return Ok(Exit::Done),
+                    Press::Other if matches!(key, 'd' | 'l') => {
+                        answering.finish(context, &mut asked).await?;
+                        return Ok(Exit::Done);
+                    }
                     Press::Other if key == '?' => {
                         for line in output::cloud::help_lines() {
                             context.terminal.say(&line);
@@ -188,7 +177,7 @@ async fn watch(
                     Press::Other => link::key(context, &ready.link.url, ready.demo, qr, key),
                 }
             },
-            settled = answering.settled() => answers::say_settled(context, settled)?,
+            settled = answering.settled() => answers::say_settled(context, &mut asked, settled)?,
         }
     }
 }

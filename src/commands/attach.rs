@@ -13,9 +13,9 @@ use crate::host::view::{Action, Keys, Switch, say_refusal};
 use crate::host::{self, remote, runtimes};
 use crate::line::{Line, Tone};
 use crate::link::QrOptions;
-use crate::output::{self, Leave, Update};
+use crate::output::{self, Leave};
 use crate::registry::{Record, Registry, SessionEntry};
-use crate::sdk::{Event, Request, SdkError, Session};
+use crate::sdk::{Request, SdkError, Session};
 use crate::terminal::Input;
 
 /// Longer than GitHub may take.
@@ -34,11 +34,8 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Attach) -> anyhow::Resu
     }
     host::show(context, &entry, &qr)?;
     let keys = context.terminal.open_keyboard()?;
-    for request in asked.requests().cloned().collect::<Vec<_>>() {
-        context.say_update(&Update::Event(&Event::Waiting(request.clone())))?;
-        if keys {
-            answers::say_how(context, &request);
-        }
+    if keys {
+        answers::keep_up(context, &mut asked, None);
     }
     let exit = follow(context, &registry, entry, &mut follower, asked, &qr, keys).await;
     context.terminal.close_keyboard();
@@ -70,8 +67,9 @@ async fn follow(
                 Some(record) => {
                     entry = registry.entry(&entry.session_id).unwrap_or(entry);
                     tell(context, &record)?;
-                    if let Some(request) = see(&mut asked, &record).filter(|_| can_press) {
-                        answers::say_how(context, &request);
+                    let shown = see(&mut asked, &record);
+                    if can_press {
+                        answers::keep_up(context, &mut asked, shown.as_ref());
                     }
                 }
                 None => return Ok(Exit::Done),
@@ -81,10 +79,12 @@ async fn follow(
                 match asked.press(key) {
                     Press::Answer(request, answer) => {
                         let (registry, entry, about) = (registry.clone(), entry.clone(), request.clone());
-                        answering.send(&mut asked, &request, async move {
+                        let answer = async move {
                             let runtime = runtimes::reach(&registry, &entry).await?;
                             Session::of(&runtime, &entry.session_id).answer(&about, &answer).await
-                        });
+                        };
+                        answering.send(context, &mut asked, request, answer);
+                        answers::keep_up(context, &mut asked, None);
                         continue;
                     }
                     Press::TooEarly => continue,
@@ -93,6 +93,7 @@ async fn follow(
                 match keys.press(context, &entry, qr, key) {
                     Action::None => {}
                     Action::Leave => {
+                        answering.finish(context, &mut asked).await?;
                         context.terminal.say(&Line::new(Tone::Strong, "the session goes on"));
                         return Ok(Exit::Done);
                     }
@@ -115,7 +116,7 @@ async fn follow(
                     }
                 }
             },
-            settled = answering.settled() => answers::say_settled(context, settled)?,
+            settled = answering.settled() => answers::say_settled(context, &mut asked, settled)?,
             // How it is then is in the journal, too.
             switched = switch.done() => match switched {
                 Ok((after, _)) => entry = after,
@@ -135,7 +136,7 @@ fn see(asked: &mut Asked, record: &Record) -> Option<Request> {
             return Some(request);
         }
         "answered" => asked.remove(&told.id),
-        "idle" | "turnAborted" | "relaunched" | "ended" => asked.clear(),
+        "ready" | "idle" | "turnAborted" | "relaunched" | "ended" => asked.clear(),
         _ => {}
     }
     None

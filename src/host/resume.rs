@@ -56,7 +56,9 @@ pub(super) async fn find(
 ) -> anyhow::Result<Found> {
     let all = context.step("looking for the session", deadline, runtime.stored()).await?;
     let stored = choose(context, registry, runtime, wanted, all, deadline).await?;
-    if registry.session(&stored.id)?.is_some() {
+    // A person may have been asked.
+    let deadline = deadline.again();
+    if registry.session(&stored.id)?.is_some() || registry.is_held(&stored.id)? {
         let id = &stored.id;
         let hint = format!("look at it: copilot-remote attach {id}; share it: copilot-remote on {id}");
         return Err(UsageError::new(format!("the session {id} is live already"), hint).into());
@@ -74,7 +76,12 @@ pub(super) async fn find(
             denied = record.denied_tools.unwrap_or(denied);
         }
     }
-    let remote = told.or(steerable.map(|steerable| if steerable { Remote::On } else { Remote::Off }));
+    let remote = match (told, steerable) {
+        // It was switched off since, by another Copilot CLI.
+        (Some(Remote::On), Some(false)) => Some(Remote::Off),
+        (Some(told), _) => Some(told),
+        (None, steerable) => steerable.map(|steerable| if steerable { Remote::On } else { Remote::Off }),
+    };
     Ok(Found { stored, remote, denied })
 }
 

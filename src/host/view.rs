@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::answers::{self, Answering, Asked, Press};
+use super::answers::{self, Answering, Press};
 use super::remote::{self, Switched};
 use super::{Host, handover};
 use crate::cli::Remote;
@@ -31,7 +31,6 @@ const HAND_OVER: Duration = Duration::from_secs(20);
 /// What the live view has to remember.
 pub(super) struct View {
     keys: Keys,
-    asked: Asked,
     answering: Answering,
     switch: Switch<Switched>,
     /// The link whose code was drawn last.
@@ -47,7 +46,6 @@ impl View {
     pub(super) fn new(entry: &SessionEntry) -> Self {
         Self {
             keys: Keys::new(Leave::Detach, entry.remote),
-            asked: Asked::default(),
             answering: Answering::default(),
             switch: Switch::idle(),
             drawn: entry.link().map(ToOwned::to_owned),
@@ -79,6 +77,7 @@ impl Host {
         }
         loop {
             if view.leaving && view.switch.is_idle() && !self.progress.holds_on_to_us() {
+                view.answering.finish(context, &mut self.asked).await?;
                 match self.hand_over(context, Deadline::new(HAND_OVER)).await {
                     Ok(()) => {
                         // The session is another's by now, also where nobody reads this.
@@ -105,7 +104,7 @@ impl Host {
                     self.entry.remote,
                     self.progress.activity(),
                     leave,
-                    view.asked.keys(),
+                    self.asked.keys(),
                     context.terminal.size().0,
                 );
                 context.terminal.status(Some(status));
@@ -116,12 +115,13 @@ impl Host {
                     Some(Event::Ended) => return Ok(Ending::Elsewhere),
                     Some(event) => {
                         self.on_event(context, &mut view, &event)?;
-                        if keys && let Event::Waiting(request) = &event {
-                            answers::say_how(context, request);
+                        if keys {
+                            let shown = if let Event::Waiting(request) = &event { Some(request) } else { None };
+                            answers::keep_up(context, &mut self.asked, shown);
                         }
                     }
                     None => {
-                        view.asked.clear();
+                        self.asked.clear();
                         // What was being switched is settled by the recovery.
                         view.switch = Switch::idle();
                         while let Err(error) = self.recover(context).await {
@@ -156,7 +156,7 @@ impl Host {
                 {
                     return Ok(ending);
                 },
-                settled = view.answering.settled() => answers::say_settled(context, settled)?,
+                settled = view.answering.settled() => answers::say_settled(context, &mut self.asked, settled)?,
                 switched = view.switch.done() => self.on_switched(context, &mut view, switched)?,
                 () = at(share_at), if may_share => {
                     self.share_at = None;
@@ -172,10 +172,12 @@ impl Host {
 
     /// Does what a key is for: first it answers what waits.
     fn on_key(&mut self, context: &mut Context<'_>, view: &mut View, key: char) -> Option<Ending> {
-        match view.asked.press(key) {
+        match self.asked.press(key) {
             Press::Answer(request, answer) => {
                 let (session, about) = (self.session.clone(), request.clone());
-                view.answering.send(&mut view.asked, &request, async move { session.answer(&about, &answer).await });
+                let answer = async move { session.answer(&about, &answer).await };
+                view.answering.send(context, &mut self.asked, request, answer);
+                answers::keep_up(context, &mut self.asked, None);
                 return None;
             }
             Press::TooEarly => return None,
@@ -202,7 +204,7 @@ impl Host {
     pub(super) fn on_event(&mut self, context: &mut Context<'_>, view: &mut View, event: &Event) -> anyhow::Result<()> {
         self.progress.see(event);
         self.kept.see(event);
-        view.asked.see(event);
+        self.asked.see(event);
         let before = (self.entry.remote, self.entry.url.clone());
         match event {
             Event::PermissionMode(mode) => self.entry.permission_mode.clone_from(mode),

@@ -11,6 +11,8 @@ use crate::sdk::{ALLOW_ALL, Event, Origin, Request, RequestKind};
 
 /// A long message is cut: all of it is in Mission Control.
 const MESSAGE_LINES: usize = 20;
+/// The same for what a person is to say yes or no to.
+const REQUEST_LINES: usize = 60;
 /// A line that no terminal shows whole is cut too.
 const LINE_CHARACTERS: usize = 2000;
 
@@ -135,18 +137,25 @@ fn event_lines(event: &Event) -> Vec<Line> {
     }
 }
 
-fn waiting(request: &Request) -> Vec<Line> {
+/// A request that waits for a person, all of it.
+pub(crate) fn waiting(request: &Request) -> Vec<Line> {
     let head = match request.kind {
         RequestKind::Permission => "permission needed: ",
         RequestKind::Question => "question: ",
         RequestKind::Plan => "plan to approve: ",
         RequestKind::Form => "form to fill in: ",
     };
-    let mut lines = message(Tone::Attention, head, &request.what);
-    lines.extend(request.detail.iter().take(MESSAGE_LINES).map(|line| Line::new(Tone::Dim, format!("    {}", cut(line)))));
-    if request.detail.len() > MESSAGE_LINES {
-        let more = request.detail.len() - MESSAGE_LINES;
-        lines.push(Line::new(Tone::Dim, format!("    … {more} more lines, all of them in Mission Control")));
+    // Cut late, and loudly: it may be allowed for what is read here.
+    let mut what = request.what.trim().lines();
+    let mut lines = vec![Line::new(Tone::Attention, format!("{head}{}", cut(what.next().unwrap_or_default())))];
+    let rest: Vec<&str> = what.chain(request.detail.iter().map(String::as_str)).collect();
+    lines.extend(rest.iter().take(REQUEST_LINES).map(|line| Line::new(Tone::Plain, format!("    {}", cut(line)))));
+    if rest.len() > REQUEST_LINES {
+        let more = rest.len() - REQUEST_LINES;
+        lines.push(Line::new(
+            Tone::Attention,
+            format!("    … {more} more lines: read them in Mission Control before you say yes"),
+        ));
     }
     for (index, choice) in request.choices.iter().enumerate() {
         lines.push(Line::new(Tone::Plain, format!("  {}. {}", index + 1, cut(choice))));

@@ -240,6 +240,11 @@ impl Registry {
         read(&self.session_file(id, "json"))?.ok().filter(|entry: &SessionEntry| entry.session_id == id)
     }
 
+    /// Whether some process is its host, or about to be.
+    pub(crate) fn is_held(&self, id: &str) -> Result<bool, StateError> {
+        Lock::is_held(&self.session_file(id, "lock"))
+    }
+
     /// Whether its host lives. While one host hands over to the next, nobody holds the lock, but both run.
     pub(crate) fn is_live(&self, entry: &SessionEntry) -> Result<bool, StateError> {
         Ok(Lock::is_held(&self.session_file(&entry.session_id, "lock"))? || entry.host.is_running())

@@ -170,7 +170,9 @@ impl Event {
             "permission.requested" => {
                 let asked = &data["permissionRequest"];
                 let mut request = request(data, RequestKind::Permission, permission(asked));
-                request.for_session = asked["canOfferSessionApproval"] == true;
+                // Of these kinds it is known what to say for the session.
+                let known = matches!(asked["kind"].as_str(), Some("shell" | "write" | "read"));
+                request.for_session = known && asked["canOfferSessionApproval"] == true;
                 request.detail = diff(&text(asked, "diff"));
                 Self::Waiting(request)
             }
@@ -259,6 +261,7 @@ fn permission(request: &Value) -> String {
     let what = what.or_else(|| field("toolName")).or_else(|| field("intention")).unwrap_or_default();
     match field("kind").unwrap_or("permission") {
         "shell" => what.to_owned(),
+        "mcp" => format!("mcp {} {what} {}", field("serverName").unwrap_or_default(), request["args"]).replace(" null", ""),
         kind => format!("{kind} {what}").trim_end().to_owned(),
     }
 }

@@ -361,7 +361,10 @@ impl Session {
             (RequestKind::Permission, answer) => {
                 let result = match answer {
                     Answer::Yes => json!({ "kind": "approve-once" }),
-                    Answer::ForSession => json!({ "kind": "approve-for-session", "approval": self.approval(id).await? }),
+                    Answer::ForSession => match self.approval(id).await? {
+                        Some(approval) => json!({ "kind": "approve-for-session", "approval": approval }),
+                        None => return Ok(false),
+                    },
                     Answer::No | Answer::Choice(_) => json!({ "kind": "reject" }),
                 };
                 ("session.permissions.handlePendingPermissionRequest", json!({ "requestId": id, "result": result }))
@@ -383,16 +386,16 @@ impl Session {
         Ok(self.call(method, params).await?["success"] != false)
     }
 
-    /// What is approved with a permission for the session: more of the kind, of commands these alone.
-    async fn approval(&self, id: &str) -> Result<serde_json::Value, SdkError> {
+    /// What is approved with a permission for the session: more of the kind, of commands these alone. None: it waits no longer.
+    async fn approval(&self, id: &str) -> Result<Option<serde_json::Value>, SdkError> {
         let pending = self.call("session.permissions.pendingRequests", json!({})).await?;
         let item = pending["items"].as_array().into_iter().flatten().find(|item| item["requestId"] == id);
-        let asked = item.map(|item| item["request"].clone()).unwrap_or_default();
+        let Some(asked) = item.map(|item| item["request"].clone()) else { return Ok(None) };
         let mut approval = json!({ "kind": asked["kind"] });
         if asked["commandIdentifiers"].is_array() {
             approval["commandIdentifiers"] = asked["commandIdentifiers"].clone();
         }
-        Ok(approval)
+        Ok(Some(approval))
     }
 
     /// One request about this session.

@@ -47,8 +47,10 @@ impl Stored {
     fn parse(session: &Value) -> Option<Self> {
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned);
         let context = &session["context"];
+        // It names files here.
+        let plain = |id: &String| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         Some(Self {
-            id: text(&session["sessionId"])?,
+            id: text(&session["sessionId"]).filter(plain)?,
             name: text(&session["name"]).or_else(|| text(&session["summary"])),
             directory: text(&context["cwd"]).map(PathBuf::from),
             repository: text(&context["repository"]),

@@ -126,10 +126,9 @@ fn the_first_answer_wins() {
     github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
     let screen = pty.shows("agent: done");
     assert!(screen.contains("answered: approved"), "{screen}");
-    // The prompt is withdrawn: the key is for nothing now.
-    pty.shows("remote on | idle | r off");
-    pty.send("a");
-    read();
+    // The prompt is withdrawn: its keys are gone.
+    let screen = pty.shows("remote on | idle | r off");
+    assert!(!screen.contains("a allow, d deny"), "{screen}");
     assert!(sandbox.repo().join("phone").exists());
     pty.send("\u{3}");
     assert_eq!(pty.finish(), 130);
@@ -166,8 +165,52 @@ fn another_terminal_answers() {
     pty.send("1");
     pty.shows("answered: red");
     pty.shows("agent: all answered");
+    read();
     pty.send("d");
     pty.shows("the session goes on");
     assert_eq!(pty.finish(), 0);
     sandbox.stop_all();
+}
+
+/// Of several, the first is answered first, and the next is shown again when it is its turn. On the stand-in, as the real CLI does not ask
+/// for two things at once when told to.
+#[test]
+fn several_wait_in_line_and_none_is_answered_unseen() {
+    let mut sandbox = Sandbox::new();
+    let asked = |id: &str, command: &str| {
+        let request = json!({"kind": "shell", "toolCallId": id, "fullCommandText": command, "canOfferSessionApproval": false});
+        json!({"event": {"type": "permission.requested", "data": {"requestId": id, "permissionRequest": request}}})
+    };
+    let refused = json!({"error": {"code": -32603, "message": "GitHub is away"}});
+    let taken = json!({"result": {"success": true}});
+    sandbox.play(&json!({
+        "speed": 100,
+        "timeline": [{"prompt": "go"}, asked("1", "the first"), asked("2", "the second\nand its end")],
+        "faults": {"session.permissions.handlePendingPermissionRequest": [taken, refused, taken]},
+    }));
+    let cli = sandbox.stand_in_cli();
+    let mut pty = Pty::start(&sandbox, 100, 60, &format!("start --copilot {cli} --qr never"));
+    pty.shows("it can be answered here after the one before it");
+    read();
+    pty.send("a");
+    // Its turn: all of it is there again.
+    let told = |screen: &str| screen.matches("permission needed: the second").count();
+    wait_for("the second is shown again", || told(&pty.shows("the second")) == 2);
+    let screen = pty.shows("a allow, d deny");
+    assert_eq!(screen.matches("permission needed: the first").count(), 1, "{screen}");
+    assert_eq!(screen.matches("and its end").count(), 2, "{screen}");
+    // Pressed at once, it would be for something that nobody can have read.
+    pty.send("d");
+    read();
+    pty.send("d");
+    pty.shows("warning: the answer did not arrive: ");
+    let screen = pty.shows("permission needed: the second");
+    assert!(!screen.contains("the session goes on in the background"), "{screen}");
+    read();
+    pty.send("d");
+    read();
+    let screen = pty.shows("xx stop");
+    assert_eq!(screen.matches("did not arrive").count(), 1, "{screen}");
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
 }

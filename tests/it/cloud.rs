@@ -685,6 +685,8 @@ fn requests_are_answered_from_here() {
     );
     pty.shows("answered: denied-interactively-by-user");
     pty.shows("d leave, q QR");
+    // Pressed at once, it would have been meant for what just went.
+    std::thread::sleep(Duration::from_millis(700));
     pty.send("d");
     pty.shows("the task goes on at GitHub");
     assert_eq!(pty.finish(), 0);

@@ -39,7 +39,6 @@ fn a_session_goes_on_as_it_was() {
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
     let before = ended(&sandbox, &github, "login test", &[]);
-    // Permissions are a part of it.
     let id = before["sessionId"].as_str().unwrap();
     let elsewhere = sandbox.path("home");
     let after = resume(&sandbox, &["--resume", "login", "-C", elsewhere.to_str().unwrap()]);

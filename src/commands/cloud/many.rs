@@ -110,6 +110,8 @@ struct Ledger<'a> {
     lookup: Lookup,
     /// Not settled yet, with how far they are.
     begun: Vec<(&'a Order, Rc<Progress>)>,
+    /// Ready, and their agents not done.
+    awaited: Vec<Order>,
     /// Failed at an unknown moment: looked up when all else is settled.
     lost: Vec<(&'a Order, Failure)>,
     /// Nothing more is begun: the runtime is gone, or nobody reads stdout any more.
@@ -128,6 +130,7 @@ impl<'a> Ledger<'a> {
             summary: Summary::new(all),
             lookup: Lookup::new(),
             begun: Vec::new(),
+            awaited: Vec::new(),
             lost: Vec::new(),
             stops: false,
             deaf: false,
@@ -169,11 +172,15 @@ impl<'a> Ledger<'a> {
                 self.begun.retain(|(order, _)| order.lines != ready.order.lines);
                 self.lookup.know(&ready.task);
                 self.summary.ready += 1;
+                if self.run.args.wait {
+                    self.awaited.push(ready.order.clone());
+                }
                 let text = format!("{}\t{}", ready.order.lines[0], ready.link.url);
                 let data = if context.json { &cloud::ready_document(&ready) } else { &text };
                 self.print(context, data, &text);
             }
             Told::Finished { ready, said, done } => {
+                self.awaited.retain(|order| order.lines != ready.order.lines);
                 let report = done.as_ref().err().map(Report::from);
                 let summary = match &said {
                     Some(Event::Completed { summary: text, .. } | Event::Said { text }) => Some(text.as_str()),
@@ -230,6 +237,9 @@ impl<'a> Ledger<'a> {
         mut signal: Option<Signal>,
     ) -> anyhow::Result<Exit> {
         context.terminal.status(None);
+        for order in &self.awaited {
+            self.summary.unfinished.add(order);
+        }
         for (order, progress) in std::mem::take(&mut self.begun) {
             let error = Interrupted(signal.unwrap_or(Signal::Interrupt)).into();
             self.settle(context, Outcome { order, failure: Some(progress.failure(error, &launcher.host)), seen: None });

@@ -16,7 +16,7 @@ pub(super) async fn run(context: &mut Context<'_>, joined: &Joined, launcher: &L
     let mut live = start(context, joined, launcher, run, order).await?;
     let ready = run.ready(order, &live, joined);
     let done = stay(context, &mut live, &ready, run).await;
-    let as_asked = matches!(&done, Ok(Exit::Done)) && (run.args.wait || !run.args.follow);
+    let as_asked = matches!(&done, Ok(Exit::Done)) && !run.args.follow;
     if !as_asked && !live.ended {
         context.terminal.say(&Line::new(Tone::Strong, format!("the task goes on at GitHub: {}", ready.link.url)));
     }
@@ -64,7 +64,7 @@ async fn start(
 async fn stay(context: &mut Context<'_>, live: &mut Live, ready: &Ready, run: &Run) -> anyhow::Result<Exit> {
     show(context, ready, run)?;
     if run.args.follow {
-        return follow::follow(context, live, ready, &run.qr, run.args.wait).await;
+        return follow::follow(context, live, ready, &run.qr).await;
     }
     if !run.args.wait {
         return Ok(Exit::Done);
