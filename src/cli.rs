@@ -65,7 +65,6 @@ pub(crate) enum Command {
     /// GitHub runs the session, on the repository as GitHub has it and not in this folder; this machine may be switched off. Prints its
     /// Mission Control URL on stdout and its QR code on stderr, and returns once the agent has the prompt. What is launched is GitHub's:
     /// leaving never ends it.
-    #[command(args_conflicts_with_subcommands = true)]
     Cloud(Box<Cloud>),
 
     /// Switch remote on for a running session

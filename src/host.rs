@@ -82,7 +82,7 @@ pub(crate) struct Host {
 
 /// What the agent is at.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
-struct Progress {
+pub(crate) struct Progress {
     /// Requests that wait for a person.
     waiting: BTreeMap<String, RequestKind>,
     working: bool,
@@ -222,7 +222,7 @@ impl Host {
 }
 
 impl Progress {
-    fn see(&mut self, event: &Event) {
+    pub(crate) fn see(&mut self, event: &Event) {
         match event {
             Event::Waiting(request) => drop(self.waiting.insert(request.id.clone(), request.kind).is_some()),
             Event::Answered { id, .. } => drop(self.waiting.remove(id)),
@@ -238,7 +238,7 @@ impl Progress {
         self.waiting.clear();
     }
 
-    fn activity(&self) -> Activity {
+    pub(crate) fn activity(&self) -> Activity {
         match self.waiting.len() {
             0 if self.working => Activity::Working,
             0 => Activity::Idle,

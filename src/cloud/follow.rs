@@ -4,21 +4,19 @@ use super::Ready;
 use super::launch::Live;
 use crate::context::Context;
 use crate::error::{Exit, TaskEnded, TaskNeedsInput, TurnFailed};
+use crate::host::Progress;
 use crate::host::answers::{self, Answering, Asked, Press};
 use crate::line::{Line, Tone};
 use crate::link::{self, QrOptions};
 use crate::output::{self, Update};
-use crate::registry::Activity;
 use crate::sdk::Event;
 use crate::terminal::Input;
 
-/// What the agent is at, told from the events.
+/// How far the agent is with what it was told, from the events.
 #[derive(Debug, Default)]
 struct Course {
     /// It has something to do, or had.
     began: bool,
-    working: bool,
-    waiting: usize,
     trouble: Option<String>,
 }
 
@@ -34,43 +32,21 @@ impl Course {
     fn see(&mut self, event: &Event) -> Option<Finish> {
         match event {
             // What the runtime tells of our own prompt has no id (measured): the worker may still be idle from its start.
-            Event::Prompt { id, .. } if id.is_empty() => self.working = true,
+            Event::Prompt { id, .. } if id.is_empty() => {}
             Event::Prompt { .. } | Event::Working => {
                 self.began = true;
-                self.working = true;
                 self.trouble = None;
             }
             Event::Failed { message } => self.trouble = Some(message.clone()),
-            Event::Aborted { .. } => {
-                self.working = false;
-                self.trouble = Some("it was broken off".to_owned());
-            }
-            Event::Waiting(request) => {
-                self.waiting += 1;
-                return Some(Finish::Input(format!(": {}", request.what)));
-            }
-            Event::Answered { .. } => self.waiting = self.waiting.saturating_sub(1),
+            Event::Aborted { .. } => self.trouble = Some("it was broken off".to_owned()),
+            Event::Waiting(request) => return Some(Finish::Input(format!(": {}", request.what))),
             Event::Completed { success: true, .. } => return Some(Finish::Done),
             Event::Completed { success: false, summary } => return Some(Finish::Failed(summary.clone())),
-            Event::Idle => {
-                self.working = false;
-                self.waiting = 0;
-                if self.began {
-                    return Some(self.trouble.take().map_or(Finish::Done, Finish::Failed));
-                }
-            }
+            Event::Idle if self.began => return Some(self.trouble.take().map_or(Finish::Done, Finish::Failed)),
             Event::Ended => return Some(Finish::Ended),
             _ => {}
         }
         None
-    }
-
-    fn activity(&self) -> Activity {
-        match self.waiting {
-            0 if self.working => Activity::Working,
-            0 => Activity::Idle,
-            count => Activity::Input(count),
-        }
     }
 }
 
@@ -116,7 +92,7 @@ pub(crate) async fn follow(context: &mut Context<'_>, live: &mut Live, ready: &R
 }
 
 async fn watch(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &QrOptions, keys: bool) -> anyhow::Result<Exit> {
-    let mut course = Course::default();
+    let mut progress = Progress::default();
     let mut asked = Asked::default();
     let mut answering = Answering::default();
     // The worker repeats the prompt that the runtime told of when it was accepted (measured).
@@ -127,7 +103,7 @@ async fn watch(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &Q
     }
     loop {
         if !context.terminal.is_stalled() {
-            let status = output::cloud::status_line(course.activity(), keys, asked.keys(), context.terminal.size().0);
+            let status = output::cloud::status_line(progress.activity(), keys, asked.keys(), context.terminal.size().0);
             context.terminal.status(Some(status));
         }
         tokio::select! {
@@ -140,7 +116,7 @@ async fn watch(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &Q
                     }
                     repeated = own.take_if(|own| own == text);
                 }
-                let _ = course.see(&event);
+                progress.see(&event);
                 asked.see(&event);
                 context.tell(&Update::Event(&event))?;
                 if keys {

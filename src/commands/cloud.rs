@@ -35,6 +35,13 @@ const ALL_LOOKS: Duration = Duration::from_secs(23);
 const LAST_LOOK: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Cloud) -> anyhow::Result<Exit> {
+    if args.command.is_some()
+        && let Some(option) = given(&args.launch)
+    {
+        // clap's own check would also refuse the global options there.
+        let hint = "options of list and open stand after these words: copilot-remote cloud list --demo";
+        return Err(UsageError::new(format!("{option} before list or open is for launching a task"), hint).into());
+    }
     match args.command {
         Some(CloudCommand::List(list)) => tasks::list(context, list).await,
         Some(CloudCommand::Open(open)) => tasks::open(context, open).await,
@@ -136,6 +143,25 @@ impl Run {
             demo: self.args.runtime.demo,
         }
     }
+}
+
+/// An option that was given for a launch.
+fn given(args: &CloudLaunch) -> Option<&'static str> {
+    let runtime = &args.runtime;
+    [
+        ("--repo", !args.repo.is_empty()),
+        ("--repos-from", args.repos_from.is_some()),
+        ("--no-repo", args.no_repo),
+        ("--prompt", args.prompt.is_some()),
+        ("--follow", args.follow),
+        ("--wait", args.wait),
+        ("--open", args.open),
+        ("--allow-duplicates", args.allow_duplicates),
+        ("--timeout", args.timeout.is_some()),
+        ("an option of the runtime", runtime.copilot.is_some() || runtime.demo || runtime.isolated || runtime.server.is_some()),
+    ]
+    .into_iter()
+    .find_map(|(name, given)| given.then_some(name))
 }
 
 /// Refuses what does not go together.

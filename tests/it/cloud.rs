@@ -917,6 +917,12 @@ fn the_demo_shows_it() {
         sandbox.spawn_with_input(&["cloud", "--demo", "--repos-from", "-"], "octocat/a\noctocat/b\n").finish().expect_code(0);
     assert_eq!(done.stdout.lines().count(), 2);
     assert_eq!(sandbox.run(&["cloud", "list", "--demo"]).expect_code(0).stdout, "no tasks\n");
+    // Global options stand anywhere; those of a launch do not belong to the list.
+    assert_eq!(sandbox.run(&["cloud", "--json", "list", "--demo"]).expect_code(0).json()[0]["tasks"], json!([]));
+    for option in [&["--repo", "octocat/a"][..], &["--demo"]] {
+        let done = sandbox.run(&[&["cloud"], option, &["list"]].concat()).expect_code(2);
+        assert!(done.stderr.contains("before list or open is for launching a task"), "{}", done.stderr);
+    }
 }
 
 #[test]
