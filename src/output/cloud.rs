@@ -155,7 +155,7 @@ pub(crate) fn ready_line(ready: &Ready) -> Line {
         (Some(slug), None) => slug.to_string(),
         (None, _) => "no repository".to_owned(),
     };
-    Line::new(Tone::Strong, format!("task: {} ({place}), on GitHub's compute", ready.task))
+    Line::new(Tone::Strong, format!("cloud task: {} ({place})", ready.task))
 }
 
 /// What is to be known of its link and its branch.

@@ -74,7 +74,7 @@ fn a_task_from_request_to_completion() {
     assert!(svg.starts_with("<svg"), "{svg}");
     for line in [
         "requested: waiting for GitHub to create the task",
-        &format!("task: {task} (octocat/hello-world, branch feature/x), on GitHub's compute"),
+        &format!("cloud task: {task} (octocat/hello-world, branch feature/x)"),
         "phone: sign in as octocat",
         "task complete: All tests pass.",
     ] {
