@@ -272,9 +272,9 @@ pub(crate) struct CloudLaunch {
     #[arg(long)]
     pub(crate) open: bool,
 
-    /// How many tasks are launched at once; with --wait, how many are under way
-    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub(crate) jobs: u8,
+    /// How many tasks are launched at once; with --wait, how many are under way; the default is 8
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) jobs: Option<u8>,
 
     /// Launch lines that say the same as often as they do
     #[arg(long)]
@@ -588,7 +588,7 @@ pub(crate) struct Stop {
 }
 
 /// How the QR code is drawn.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "QR code")]
 pub(crate) struct QrArgs {
     /// When to draw it on stderr; `always`: also where stderr is no terminal. The default is auto

@@ -252,7 +252,8 @@ fn deadline(passed: &DeadlinePassed, error: &anyhow::Error) -> Report {
 }
 
 const SIGN_IN: &str = "sign in: run `copilot` and type /login, or `gh auth login`";
-const TOKEN: &str = "in scripts: set COPILOT_GITHUB_TOKEN, GH_TOKEN or GITHUB_TOKEN, or pipe a token in with --token-stdin";
+const TOKEN: &str =
+    "in scripts: set COPILOT_GITHUB_TOKEN, GH_TOKEN or GITHUB_TOKEN, or pipe a token into start with --token-stdin";
 const ADMIN: &str = "ask the organisation's administrator for the policy \"Store local sessions in the Cloud\": View and control";
 const CLOUD: &str =
     "ask the organisation's administrator for the policy of the Copilot cloud agent, and check that the token may use it";

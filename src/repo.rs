@@ -21,6 +21,8 @@ pub(crate) struct Repository {
     pub(crate) slug: Slug,
     /// None: detached HEAD.
     pub(crate) branch: Option<String>,
+    /// What git calls it.
+    pub(crate) remote: String,
 }
 
 /// `owner/name`, compared as GitHub does: without case.
@@ -101,7 +103,7 @@ pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, Rep
             && let Some(slug) = Slug::parse(&location.path)
         {
             tracing::debug!(%slug, remote = name, "repository");
-            return Ok(Repository { slug, branch });
+            return Ok(Repository { slug, branch, remote: name });
         }
         locations.push((name, location));
     }
@@ -118,13 +120,19 @@ pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, Rep
     })
 }
 
-/// What of this branch, the current one, GitHub does not have: None, if it has all, or that cannot be told.
-pub(crate) async fn unpushed(directory: &Path, branch: &str) -> Option<String> {
+/// What of this branch, the current one, that repository on GitHub does not have: None, if it has all, or that cannot be told.
+pub(crate) async fn unpushed(directory: &Path, branch: &str, remote: &str) -> Option<String> {
     let merge = git(directory, &["config", &format!("branch.{branch}.merge")]).await.ok()?;
     match first_line(&merge.stdout).trim_start_matches("refs/heads/") {
         "" => return Some("it was never pushed, as far as git knows".to_owned()),
         upstream if upstream != branch => return Some(format!("it was never pushed under this name, and follows {upstream}")),
         _ => {}
+    }
+    let follows = git(directory, &["config", &format!("branch.{branch}.remote")]).await.ok()?;
+    let follows = first_line(&follows.stdout);
+    if follows != remote {
+        // It may be a link with a password instead of a name.
+        return Some(format!("it is pushed to another remote than {remote}, which the task works on"));
     }
     let count = git(directory, &["rev-list", "--count", "@{upstream}..HEAD"]).await.ok()?;
     match first_line(&count.stdout).as_str() {

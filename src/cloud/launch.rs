@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Created, Failure, Link, Order};
-use crate::error::DeadlinePassed;
+use crate::error::{DeadlinePassed, TaskEnded};
 use crate::link;
 use crate::sdk::{Event, Events, Runtime, SdkError, Session, WORKER};
 
@@ -148,7 +148,10 @@ impl Launcher {
     pub(crate) async fn launch(&self, order: &Order, progress: &Progress) -> Result<Live, Failure> {
         let message = order.message();
         let launched = self.get_ready(order, message.as_deref(), progress).await;
-        let (opening, link) = launched.map_err(|error| progress.failure(error, &self.host))?;
+        let (opening, link) = launched.map_err(|error| {
+            let ended = matches!(error.downcast_ref(), Some(SdkError::SessionEnded));
+            progress.failure(if ended { TaskEnded.into() } else { error }, &self.host)
+        })?;
         let task = progress.task.get().cloned().unwrap_or_default();
         Ok(Live { session: opening.session, events: opening.events, early: opening.early, task, link, message, ended: false })
     }

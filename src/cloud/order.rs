@@ -99,11 +99,18 @@ fn of_link(text: &str, host: &str) -> Result<(String, Option<String>), String> {
     Ok((format!("{owner}/{name}"), branch))
 }
 
-/// For messages: a link may have a password in it.
+/// For messages: what was meant as a link may have a password or a token in it, also without its scheme.
 pub(crate) fn without_secrets(text: &str) -> String {
-    match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}…{}", &text[..scheme + 3], &text[at..]),
-        _ => text.to_owned(),
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let (first, _) = text.split_once('@').unwrap_or((text, ""));
+    if first.split_once('/').is_some_and(|(owner, name)| plain(owner) && plain(name)) {
+        return text.to_owned();
+    }
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) if plain(scheme) => format!("{scheme}://…@{rest}"),
+        (_, Some((_, rest))) => format!("…@{rest}"),
+        (_, None) => text.to_owned(),
     }
 }
 
@@ -111,7 +118,7 @@ pub(crate) fn without_secrets(text: &str) -> String {
 fn check_owner(owner: &str) -> Result<(), String> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     if owner.is_empty() || owner.len() > 100 || owner.starts_with('-') || !owner.bytes().all(good) {
-        return Err(format!("\"{owner}\" is no owner: expected letters, digits and hyphens"));
+        return Err("the owner may have letters, digits and hyphens".to_owned());
     }
     Ok(())
 }
@@ -119,7 +126,7 @@ fn check_owner(owner: &str) -> Result<(), String> {
 fn check_name(name: &str) -> Result<(), String> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if matches!(name, "" | "." | "..") || name.len() > 100 || !name.bytes().all(good) {
-        return Err(format!("\"{name}\" is no repository: expected letters, digits, hyphens, underscores and dots"));
+        return Err("the repository's name may have letters, digits, hyphens, underscores and dots".to_owned());
     }
     Ok(())
 }
@@ -264,6 +271,16 @@ mod tests {
     fn a_password_in_a_link_is_not_shown() {
         assert_eq!(without_secrets("https://octocat:secret@github.com/o/r"), "https://…@github.com/o/r");
         assert_eq!(without_secrets("octocat/hello-world@a@b"), "octocat/hello-world@a@b");
+        for text in [
+            "octocat:secret@github.com/o/r",
+            "secret@github.com/o/r",
+            "https:/octocat:secret@github.com/o/r",
+            "https://example.com/o/r?access_token=secret",
+            "x/y:secret@github.com/o/r",
+        ] {
+            assert!(!without_secrets(text).contains("secret"), "{text}");
+            assert!(!parse(text).unwrap_err().contains("secret"), "{text}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::cli::{Cloud, CloudCommand, CloudLaunch};
+use crate::cli::{Cloud, CloudCommand, CloudLaunch, QrArgs};
 use crate::cloud::Ready;
 use crate::cloud::launch::{Launcher, Live};
 use crate::cloud::lookup::Lookup;
@@ -158,6 +158,8 @@ fn given(args: &CloudLaunch) -> Option<&'static str> {
         ("--open", args.open),
         ("--allow-duplicates", args.allow_duplicates),
         ("--timeout", args.timeout.is_some()),
+        ("--jobs", args.jobs.is_some()),
+        ("an option of the QR code", args.qr != QrArgs::default()),
         ("an option of the runtime", runtime.copilot.is_some() || runtime.demo || runtime.isolated || runtime.server.is_some()),
     ]
     .into_iter()
@@ -248,8 +250,9 @@ async fn here(context: &mut Context<'_>, host: &str) -> anyhow::Result<Target> {
     let deadline = Deadline::new(RUNTIME_TIMEOUT);
     let found = context.step("looking for the repository", deadline, repo::find(&directory, host)).await?;
     if let Some(branch) = &found.branch {
-        let unpushed = context
-            .within("looking for the repository", deadline, async { anyhow::Ok(repo::unpushed(&directory, branch).await) });
+        let unpushed = context.within("looking for the repository", deadline, async {
+            anyhow::Ok(repo::unpushed(&directory, branch, &found.remote).await)
+        });
         if let Some(why) = unpushed.await? {
             context.tell(&Update::Caution(format!("the branch {branch}: {why}; the agent sees what is on GitHub")))?;
         }

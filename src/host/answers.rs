@@ -25,6 +25,8 @@ pub(crate) struct Asked {
     changed: Option<Instant>,
     /// The first one is to be shown, with its keys.
     to_show: bool,
+    /// The one whose answer is on its way, as long as it waits.
+    in_flight: Option<String>,
 }
 
 /// What a key is to the request that waits.
@@ -61,10 +63,14 @@ impl Asked {
             self.to_show = true;
         }
         self.requests.retain(|request| request.id != id);
+        self.in_flight.take_if(|flying| flying == id);
     }
 
-    /// The answer to it did not arrive.
+    /// The answer to it did not arrive. Meanwhile somebody else may have given one.
     fn put_back(&mut self, request: Request) {
+        if self.in_flight.take().as_ref() != Some(&request.id) {
+            return;
+        }
         self.requests.push_front(request);
         self.changed = Some(Instant::now());
         self.to_show = true;
@@ -76,6 +82,7 @@ impl Asked {
             self.changed = Some(Instant::now());
         }
         self.requests.clear();
+        self.in_flight = None;
     }
 
     /// What a key says to the first request.
@@ -160,6 +167,7 @@ impl Answering {
         }
         // It is answered, here: that it arrived is told later, and a second press is for the next one.
         asked.remove(&request.id);
+        asked.in_flight = Some(request.id.clone());
         let late = |_| Err(SdkError::Deadline { step: "answering", limit: DEADLINE });
         self.0 = Some((request, tokio::spawn(async move { timeout(DEADLINE, answer).await.unwrap_or_else(late) })));
     }

@@ -1,6 +1,7 @@
 //! Which session is taken up again, and how it was shared.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -15,6 +16,10 @@ use crate::repo::Slug;
 use crate::sdk::{Events, Rule, Runtime, SdkError, Session, SessionOptions, Stored};
 use crate::terminal::Input;
 
+/// How long the account's tasks are looked for.
+const TASKS_LIMIT: Duration = Duration::from_secs(10);
+/// What the person is asked.
+const QUESTION: &str = "which one? press its number; Ctrl-C ends";
 /// So many can be chosen by one key.
 const SHOWN: usize = 9;
 
@@ -55,7 +60,7 @@ pub(super) async fn find(
     deadline: Deadline,
 ) -> anyhow::Result<Found> {
     let all = context.step("looking for the session", deadline, runtime.stored()).await?;
-    let stored = choose(context, registry, runtime, wanted, all, deadline).await?;
+    let stored = choose(context, registry, runtime, wanted, all).await?;
     // A person may have been asked.
     let deadline = deadline.again();
     if registry.session(&stored.id)?.is_some() || registry.is_held(&stored.id)? {
@@ -134,7 +139,6 @@ async fn choose(
     runtime: &Runtime,
     wanted: &Wanted,
     all: Vec<Stored>,
-    deadline: Deadline,
 ) -> anyhow::Result<Stored> {
     let name = match &wanted.which {
         Which::Named(name) => name,
@@ -156,7 +160,12 @@ async fn choose(
     match found.len() {
         1 => Ok(found.swap_remove(0)),
         0 => {
-            let tasks = context.within("looking for the session", deadline, runtime.tasks()).await.unwrap_or_default();
+            // That it is a task of the account is worth a look, and no more.
+            let looking = context.within("looking for the session", Deadline::new(TASKS_LIMIT), runtime.tasks());
+            let tasks = match looking.await {
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                tasks => tasks.unwrap_or_default(),
+            };
             match tasks.iter().find(|task| task.id == *name) {
                 Some(task) => Err(UsageError::new(
                     format!("{} is a task at GitHub: it goes on there, and cannot be resumed here", task.id),
@@ -192,7 +201,11 @@ async fn ask(context: &mut Context<'_>, found: Vec<Stored>) -> anyhow::Result<St
     if found.len() > SHOWN {
         context.terminal.say(&Line::new(Tone::Dim, format!("   {} more: copilot-remote list --all", found.len() - SHOWN)));
     }
-    context.terminal.status(Some("which one? press its number; Ctrl-C ends".to_owned()));
+    if context.terminal.redraws() {
+        context.terminal.status(Some(QUESTION.to_owned()));
+    } else {
+        context.terminal.say(&Line::new(Tone::Strong, QUESTION));
+    }
     let chosen = loop {
         tokio::select! {
             signal = context.shutdown.next() => break Err(Interrupted(signal).into()),

@@ -5,9 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-/// Often enough that no step is left out.
-const DRAWS_A_SECOND: u8 = 255;
-
 /// The bar of a list of tasks.
 pub(crate) struct Bar {
     bar: ProgressBar,
@@ -17,7 +14,7 @@ pub(crate) struct Bar {
 impl Bar {
     pub(crate) fn new(all: usize) -> Self {
         let paper = Paper::default();
-        let target = ProgressDrawTarget::term_like_with_hz(Box::new(paper.clone()), DRAWS_A_SECOND);
+        let target = ProgressDrawTarget::term_like(Box::new(paper.clone()));
         let bar = ProgressBar::with_draw_target(u64::try_from(all).ok(), target);
         Self { bar, paper }
     }

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What a rule is about. The runtime takes any kind and ignores those that it does not know (measured), so only those are let through that
-/// were seen to work.
+/// A tool, or some uses of one. The runtime takes any kind and ignores those that it does not know (measured), so only those are let through
+/// that were seen to work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Rule {

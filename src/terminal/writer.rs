@@ -98,10 +98,13 @@ impl Drop for Writer {
 }
 
 fn write_all(todo: &Receiver<Job>, waiting: &AtomicUsize) {
+    // Why stdout takes no more: nobody may have heard of it, and a text of nothing would seem to succeed.
+    let mut gone: Option<io::ErrorKind> = None;
     for Job { stream, text, outcome } in todo {
-        let written = match stream {
-            Stream::Stdout => write(&mut io::stdout().lock(), &text),
-            Stream::Stderr => write(&mut io::stderr().lock(), &text),
+        let written = match (stream, gone) {
+            (Stream::Stdout, Some(kind)) => Err(kind.into()),
+            (Stream::Stdout, None) => write(&mut io::stdout().lock(), &text).inspect_err(|error| gone = Some(error.kind())),
+            (Stream::Stderr, _) => write(&mut io::stderr().lock(), &text),
         };
         waiting.fetch_sub(1, Ordering::Relaxed);
         if let Some(outcome) = outcome {

@@ -372,6 +372,14 @@ fn signed_out_and_wrong_names_are_said_before_anything_is_sent() {
     assert_eq!(github.requests().len(), 0);
     sandbox.unset("GH_TOKEN");
     sandbox.run(&["cloud"]).expect_code(4);
+    // A branch that only a fork has.
+    for (name, value) in [("merge", "refs/heads/main"), ("remote", "https://octocat:secret@github.com/fork/hello-world")] {
+        sandbox.git(&sandbox.repo(), &["config", &format!("branch.main.{name}"), value]);
+    }
+    let done = sandbox.run(&["cloud"]).expect_code(4);
+    assert!(done.stderr.contains("the branch main: it is pushed to another remote than origin"), "{}", done.stderr);
+    assert!(!done.stderr.contains("secret"), "{}", done.stderr);
+    assert!(done.stderr.contains("pipe a token into start"), "{}", done.stderr);
     assert_eq!(creates(&github), 0);
 }
 

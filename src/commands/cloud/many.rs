@@ -23,6 +23,8 @@ use crate::output::cloud::{self, Summary};
 use crate::sdk::{Event, SdkError, Task};
 use crate::shutdown::Signal;
 
+/// So many at once, unless somebody says otherwise.
+const JOBS: u8 = 8;
 /// How often the bar is drawn where nothing happens.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -48,7 +50,7 @@ pub(super) async fn run(context: &mut Context<'_>, joined: &Joined, launcher: &L
     let mut running = FuturesUnordered::new();
     let mut tick = interval(TICK);
     let signal = loop {
-        while running.len() < usize::from(run.args.jobs) && !ledger.stops {
+        while running.len() < usize::from(run.args.jobs.unwrap_or(JOBS)) && !ledger.stops {
             let Some(order) = waiting.next() else { break };
             let progress = Rc::new(Progress::new());
             ledger.begun.push((order, progress.clone()));
@@ -139,12 +141,15 @@ impl<'a> Ledger<'a> {
     }
 
     fn show(&mut self, context: &mut Context<'_>, running: usize) {
-        let failed = self.summary.failed() + self.lost.len();
         let limited = self.begun.iter().filter(|(_, progress)| progress.step() == Step::Limited).count();
         if limited > 0 && !self.limited && !context.terminal.redraws() {
             self.limited = true;
             context.terminal.say(&Line::new(Tone::Dim, Step::Limited.words()));
         }
+        if !context.terminal.redraws() {
+            return;
+        }
+        let failed = self.summary.failed() + self.lost.len();
         let waiting = if limited == 0 { String::new() } else { format!(", {limited} of them told to wait") };
         let troubled = if failed == 0 { String::new() } else { format!(", {failed} failed") };
         let message = format!("{running} under way{waiting}{troubled}");
@@ -162,7 +167,8 @@ impl<'a> Ledger<'a> {
             context.terminal.say(&Line::new(Tone::Error, "nobody reads stdout any more: nothing more is begun"));
         }
         if !text.is_empty() {
-            context.terminal.say(&Line::new(Tone::Plain, text));
+            // Also for those who want quiet: it is named nowhere else.
+            context.terminal.say(&Line::new(Tone::Error, text));
         }
     }
 
@@ -267,13 +273,16 @@ impl<'a> Ledger<'a> {
         // As slowly as it is read.
         match context.deliver("").await {
             Ok(interrupted) => signal = signal.or(interrupted),
-            Err(error) if error.is::<io::Error>() => {}
+            Err(error) if error.is::<io::Error>() => self.deaf = true,
             Err(error) => return Err(error),
         }
-        let text = self.summary.text();
+        let mut text = self.summary.text();
+        if self.deaf {
+            text += "; not all that was told on stdout was read, see: copilot-remote cloud list";
+        }
         match signal {
             Some(signal) => Err(Interrupted(signal)).context(text),
-            None if self.summary.is_good() => {
+            None if self.summary.is_good() && !self.deaf => {
                 context.terminal.say(&Line::new(Tone::Good, text));
                 Ok(Exit::Done)
             }
