@@ -26,6 +26,8 @@ fn program(sandbox: &Sandbox) -> u32 {
 
 /// Presses `x` twice, as a person does.
 fn stop(mut pty: Pty) {
+    // Before its last line is there, keys are type-ahead, which is dropped.
+    pty.wrote("remote o");
     pty.send("x");
     pty.wrote("press x again within 3 s to end the session");
     pty.send("x");
