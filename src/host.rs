@@ -1,8 +1,8 @@
 //! The life of one session: opened, followed (see [`view`]), handed over (see [`handover`]) or closed.
 
-pub(crate) mod answers;
 pub(crate) mod choice;
 mod circumstances;
+pub(crate) mod dialogue;
 pub(crate) mod handover;
 mod recovery;
 pub(crate) mod remote;
@@ -27,8 +27,8 @@ use crate::output::{self, Ending, Update};
 use crate::registry::{self, Activity, Registry, SessionEntry};
 use crate::repo::{Repository, Slug};
 use crate::sdk::{Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
-use answers::Asked;
 use choice::Choice;
+use dialogue::Dialogue;
 use runtimes::Joined;
 
 /// The session is asked to end before its runtime is, so that Mission Control hears of it in any case.
@@ -71,8 +71,7 @@ pub(crate) struct Host {
     kept: Kept,
     /// When the connection to the runtime was mended.
     recoveries: Vec<Instant>,
-    /// What waits for a person, as the keys answer it.
-    asked: Asked,
+    dialogue: Dialogue,
     /// When sharing is tried again that failed after a recovery.
     share_at: Option<tokio::time::Instant>,
     options: SessionOptions,
@@ -118,7 +117,7 @@ impl Host {
                 progress: Progress::default(),
                 kept: Kept::default(),
                 recoveries: Vec::new(),
-                asked: Asked::default(),
+                dialogue: Dialogue::default(),
                 share_at: None,
                 options: plan.options,
                 qr: plan.qr,
@@ -203,10 +202,7 @@ impl Host {
 
     /// The next event; None when the connection is gone. Cancel-safe.
     async fn next_event(&mut self) -> Option<Event> {
-        match self.early.pop_front() {
-            Some(event) => Some(event),
-            None => self.events.next().await,
-        }
+        next(&mut self.early, &mut self.events).await
     }
 
     /// Lets other terminals see how things are.
@@ -218,6 +214,14 @@ impl Host {
         }
         let published = self.hold.publish(&self.entry);
         context.told_once(published, "other terminals do not see what changes");
+    }
+}
+
+/// The next event: first of those that came while something else was waited for.
+async fn next(early: &mut VecDeque<Event>, events: &mut Events) -> Option<Event> {
+    match early.pop_front() {
+        Some(event) => Some(event),
+        None => events.next().await,
     }
 }
 

@@ -3,6 +3,7 @@
 //! stdout gets data, whole lines at a time. stderr gets talk: lines that are appended, and at most one status line at the end,
 //! which is redrawn. All text is made harmless here, so that no caller can forget to.
 
+mod editor;
 mod keyboard;
 mod writer;
 
@@ -18,14 +19,27 @@ use crate::env;
 use crate::line::{Line, Tone};
 use crate::output;
 use crate::qr;
-pub(crate) use keyboard::Input;
-use keyboard::Keyboard;
+use editor::{Edited, Editor};
+use keyboard::{Keyboard, Typed};
 use writer::{Stream, Writer};
 
 /// Erases the line and goes to its start.
 const ERASE_LINE: &str = "\r\x1b[K";
 /// Where a terminal does not tell its size (0×0 on some serial lines and in some containers).
 const FALLBACK_SIZE: (u16, u16) = (80, 24);
+
+/// What a person does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// A single press; Enter is a new line.
+    Key(char),
+    /// The line that was being typed is done.
+    Line(String),
+    /// It is given up, with what was typed.
+    Dropped(String),
+    /// Nothing that matters: the size changed, the program was continued, a line is being typed.
+    Redraw,
+}
 
 /// stdin, stdout and stderr, and what they can do.
 #[derive(Debug)]
@@ -45,6 +59,8 @@ pub(crate) struct Terminal {
     log: bool,
     status: Option<String>,
     keyboard: Option<Keyboard>,
+    /// The line that is being typed, in place of the status.
+    editor: Option<Editor>,
     writer: Writer,
 }
 
@@ -66,6 +82,7 @@ impl Terminal {
             log,
             status: None,
             keyboard: None,
+            editor: None,
             writer: Writer::start(),
         }
     }
@@ -229,12 +246,41 @@ impl Terminal {
         Ok(self.keyboard.is_some())
     }
 
-    /// The next key, or a change of the terminal. Waits for ever without a keyboard. Cancel-safe.
+    /// Lets a person type a line, in place of the status; `earlier` lines can be had again.
+    pub(crate) fn type_line(&mut self, label: &str, earlier: &[String]) {
+        self.erase_status();
+        self.editor = Some(Editor::new(label.to_owned(), earlier));
+        self.draw_status();
+    }
+
+    /// Takes back the line that is being typed, if one is: what was typed.
+    pub(crate) fn take_line(&mut self) -> Option<String> {
+        self.erase_status();
+        let editor = self.editor.take();
+        self.draw_status();
+        editor.map(|editor| editor.text().to_owned())
+    }
+
+    /// What the person does next. Waits for ever without a keyboard. Cancel-safe.
     pub(crate) async fn input(&mut self) -> Input {
         let Some(keyboard) = &mut self.keyboard else { return std::future::pending().await };
-        let input = keyboard.next().await;
-        match input {
-            Input::Suspend => {
+        match keyboard.next(self.editor.is_some()).await {
+            Typed::Key(key) => return Input::Key(key),
+            Typed::Edit(event, in_burst) => {
+                let edited = self.editor.as_mut().map_or(Edited::GoesOn, |editor| editor.key(event, in_burst));
+                match edited {
+                    Edited::GoesOn => self.redraw_status(),
+                    Edited::Done(text) => {
+                        self.take_line();
+                        return Input::Line(text);
+                    }
+                    Edited::Dropped(text) => {
+                        self.take_line();
+                        return Input::Dropped(text);
+                    }
+                }
+            }
+            Typed::Suspend => {
                 self.erase_status();
                 // The thread that writes is stopped as well.
                 self.writer.drain();
@@ -242,24 +288,21 @@ impl Terminal {
                     keyboard.suspend();
                 }
             }
-            Input::Redraw => {
-                self.erase_status();
-                self.draw_status();
-            }
-            Input::Key(_) => {}
+            Typed::Redraw => self.redraw_status(),
         }
-        input
+        Input::Redraw
     }
 
     /// Gives the terminal back as it was found.
     pub(crate) fn close_keyboard(&mut self) {
+        self.take_line();
         self.writer.drain();
         self.keyboard = None;
     }
 
     fn append(&mut self, text: &str) {
         let erase = if self.shows_status() { ERASE_LINE } else { "" };
-        self.write(format!("{erase}{text}\n{}", self.fitted_status()));
+        self.write(format!("{erase}{text}\n{}", self.last_line()));
     }
 
     /// A terminal that went away is no error: the signal tells.
@@ -269,7 +312,7 @@ impl Terminal {
 
     /// In the background the last line belongs to the shell.
     fn shows_status(&self) -> bool {
-        self.status.is_some() && self.keyboard.as_ref().is_none_or(Keyboard::is_active)
+        (self.status.is_some() || self.editor.is_some()) && self.keyboard.as_ref().is_none_or(Keyboard::is_active)
     }
 
     fn erase_status(&self) {
@@ -280,14 +323,28 @@ impl Terminal {
 
     fn draw_status(&self) {
         if self.shows_status() {
-            self.write(self.fitted_status());
+            self.write(self.last_line());
         }
     }
 
-    /// The status, cut to one row: a status that wraps could not be erased.
-    fn fitted_status(&self) -> String {
-        let Some(status) = self.status.as_ref().filter(|_| self.shows_status()) else { return String::new() };
+    fn redraw_status(&self) {
+        if self.shows_status() {
+            self.write(format!("{ERASE_LINE}{}", self.last_line()));
+        }
+    }
+
+    /// The line that is being typed, or the status; cut to one row: what wraps could not be erased.
+    fn last_line(&self) -> String {
+        if !self.shows_status() {
+            return String::new();
+        }
         let room = usize::from(self.size().0).saturating_sub(1);
+        if let Some(editor) = &self.editor {
+            let (row, column) = editor.row(room, |text| self.clean(text));
+            // From the start of the line: what is right of the cursor may be of any width.
+            return if column == 0 { format!("{row}\r") } else { format!("{row}\r\x1b[{column}C") };
+        }
+        let Some(status) = &self.status else { return String::new() };
         let mut width = 0;
         let clean = self.clean(status);
         let fitting = clean.chars().take_while(|character| {

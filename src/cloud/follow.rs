@@ -5,12 +5,11 @@ use super::launch::Live;
 use crate::context::Context;
 use crate::error::{Exit, TaskEnded, TaskNeedsInput, TurnFailed};
 use crate::host::Progress;
-use crate::host::answers::{self, Answering, Asked, Press};
+use crate::host::dialogue::{Act, Dialogue, Heard};
 use crate::line::{Line, Tone};
 use crate::link::{self, QrOptions};
 use crate::output::{self, Update};
 use crate::sdk::Event;
-use crate::terminal::Input;
 
 /// How far the agent is with what it was told, from the events.
 #[derive(Debug, Default)]
@@ -93,8 +92,7 @@ pub(crate) async fn follow(context: &mut Context<'_>, live: &mut Live, ready: &R
 
 async fn watch(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &QrOptions, keys: bool) -> anyhow::Result<Exit> {
     let mut progress = Progress::default();
-    let mut asked = Asked::default();
-    let mut answering = Answering::default();
+    let mut dialogue = Dialogue::default();
     // The worker repeats the prompt that the runtime told of when it was accepted (measured).
     let mut own = live.message.clone();
     let mut repeated = None;
@@ -103,7 +101,7 @@ async fn watch(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &Q
     }
     loop {
         if !context.terminal.is_stalled() {
-            let status = output::cloud::status_line(progress.activity(), keys, asked.keys(), context.terminal.size().0);
+            let status = output::cloud::status_line(progress.activity(), keys, dialogue.keys(), context.terminal.size().0);
             context.terminal.status(Some(status));
         }
         tokio::select! {
@@ -117,43 +115,40 @@ async fn watch(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &Q
                     repeated = own.take_if(|own| own == text);
                 }
                 progress.see(&event);
-                asked.see(&event);
+                dialogue.see(&event);
                 context.tell(&Update::Event(&event))?;
                 if keys {
                     let shown = if let Event::Waiting(request) = &event { Some(request) } else { None };
-                    answers::keep_up(context, &mut asked, shown);
+                    dialogue.keep_up(context, shown);
                 }
                 if event == Event::Ended {
                     context.say_update(&Update::Ended(output::Ending::Elsewhere))?;
                     return Ok(Exit::Done);
                 }
             }
-            signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
-            input = context.terminal.input() => if let Input::Key(key) = input {
-                match asked.press(key) {
-                    Press::Answer(request, answer) => {
-                        let (session, about) = (live.session.clone(), request.clone());
-                        let answer = async move { session.answer(&about, &answer).await };
-                        answering.send(context, &mut asked, request, answer);
-                        answers::keep_up(context, &mut asked, None);
-                    }
-                    Press::TooEarly => {}
-                    Press::Other if matches!(key, 'd' | 'l') => {
-                        answering.finish(context, &mut asked).await?;
-                        return Ok(Exit::Done);
-                    }
-                    Press::Other if key == '?' => {
-                        for line in output::cloud::help_lines() {
-                            context.terminal.say(&line);
-                        }
-                    }
-                    Press::Other if key == 'x' => {
-                        context.terminal.say(&Line::new(Tone::Dim, "a task ends in Mission Control, not here; d leaves"));
-                    }
-                    Press::Other => link::key(context, &ready.link.url, ready.demo, qr, key),
-                }
+            signal = context.shutdown.next() => if !dialogue.interrupted(context, signal) {
+                return Ok(Exit::Signal(signal));
             },
-            settled = answering.settled() => answers::say_settled(context, &mut asked, settled)?,
+            input = context.terminal.input() => match dialogue.hear(context, input) {
+                Heard::Nothing => {}
+                Heard::Act(act) => {
+                    if let Act::Prompt(text) = &act {
+                        own = Some(text.clone());
+                    }
+                    let (session, doing) = (live.session.clone(), act.clone());
+                    dialogue.begin(context, act, async move { doing.perform(&session).await });
+                }
+                Heard::Key('d' | 'l') => {
+                    dialogue.finish(context).await?;
+                    return Ok(Exit::Done);
+                }
+                Heard::Key('?') => output::cloud::help_lines().iter().for_each(|line| context.terminal.say(line)),
+                Heard::Key('x') => {
+                    context.terminal.say(&Line::new(Tone::Dim, "a task ends in Mission Control, not here; d leaves"));
+                }
+                Heard::Key(key) => link::key(context, &ready.link.url, ready.demo, qr, key),
+            },
+            settled = dialogue.settled() => dialogue.say_settled(context, settled)?,
         }
     }
 }

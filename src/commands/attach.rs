@@ -8,7 +8,7 @@ use crate::cli::Attach;
 use crate::context::Context;
 use crate::error::Exit;
 use crate::follow::Follower;
-use crate::host::answers::{self, Answering, Asked, Press};
+use crate::host::dialogue::{Dialogue, Heard};
 use crate::host::view::{Action, Keys, Switch, say_refusal};
 use crate::host::{self, remote, runtimes};
 use crate::line::{Line, Tone};
@@ -16,7 +16,6 @@ use crate::link::QrOptions;
 use crate::output::{self, Leave};
 use crate::registry::{Record, Registry, SessionEntry};
 use crate::sdk::{Request, SdkError, Session};
-use crate::terminal::Input;
 
 /// Longer than GitHub may take.
 const SWITCH_DEADLINE: std::time::Duration = std::time::Duration::from_mins(1);
@@ -28,16 +27,16 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Attach) -> anyhow::Resu
     let registry = Registry::look()?;
     let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
-    let mut asked = Asked::default();
+    let mut dialogue = Dialogue::default();
     while let Some(record) = follower.there()? {
-        see(&mut asked, &record);
+        see(&mut dialogue, &record);
     }
     host::show(context, &entry, &qr)?;
     let keys = context.terminal.open_keyboard()?;
     if keys {
-        answers::keep_up(context, &mut asked, None);
+        dialogue.keep_up(context, None);
     }
-    let exit = follow(context, &registry, entry, &mut follower, asked, &qr, keys).await;
+    let exit = follow(context, &registry, entry, &mut follower, dialogue, &qr, keys).await;
     context.terminal.close_keyboard();
     context.terminal.status(None);
     exit
@@ -48,52 +47,48 @@ async fn follow(
     registry: &Registry,
     mut entry: SessionEntry,
     follower: &mut Follower,
-    mut asked: Asked,
+    mut dialogue: Dialogue,
     qr: &QrOptions,
     can_press: bool,
 ) -> anyhow::Result<Exit> {
     let mut keys = Keys::new(Leave::Leave, entry.remote);
     let mut switch: Switch<(SessionEntry, bool)> = Switch::idle();
-    let mut answering = Answering::default();
     if !can_press {
         context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C leaves; the session goes on"));
     }
     loop {
         let leave = can_press.then_some(Leave::Leave);
-        let status = output::status_line(entry.remote, follower.activity, leave, asked.keys(), context.terminal.size().0);
+        let status = output::status_line(entry.remote, follower.activity, leave, dialogue.keys(), context.terminal.size().0);
         context.terminal.status(Some(status));
         tokio::select! {
             record = follower.next() => match record? {
                 Some(record) => {
                     entry = registry.entry(&entry.session_id).unwrap_or(entry);
                     tell(context, &record)?;
-                    let shown = see(&mut asked, &record);
+                    let shown = see(&mut dialogue, &record);
                     if can_press {
-                        answers::keep_up(context, &mut asked, shown.as_ref());
+                        dialogue.keep_up(context, shown.as_ref());
                     }
                 }
                 None => return Ok(Exit::Done),
             },
-            signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
-            input = context.terminal.input() => if let Input::Key(key) = input {
-                match asked.press(key) {
-                    Press::Answer(request, answer) => {
-                        let (registry, entry, about) = (registry.clone(), entry.clone(), request.clone());
-                        let answer = async move {
-                            let runtime = runtimes::reach(&registry, &entry).await?;
-                            Session::of(&runtime, &entry.session_id).answer(&about, &answer).await
-                        };
-                        answering.send(context, &mut asked, request, answer);
-                        answers::keep_up(context, &mut asked, None);
-                        continue;
-                    }
-                    Press::TooEarly => continue,
-                    Press::Other => {}
+            signal = context.shutdown.next() => if !dialogue.interrupted(context, signal) {
+                return Ok(Exit::Signal(signal));
+            },
+            input = context.terminal.input() => match dialogue.hear(context, input) {
+                Heard::Nothing => {}
+                Heard::Act(act) => {
+                    let (registry, entry, doing) = (registry.clone(), entry.clone(), act.clone());
+                    let work = async move {
+                        let runtime = runtimes::reach(&registry, &entry).await?;
+                        doing.perform(&Session::of(&runtime, &entry.session_id)).await
+                    };
+                    dialogue.begin(context, act, work);
                 }
-                match keys.press(context, &entry, qr, key) {
+                Heard::Key(key) => match keys.press(context, &entry, qr, key) {
                     Action::None => {}
                     Action::Leave => {
-                        answering.finish(context, &mut asked).await?;
+                        dialogue.finish(context).await?;
                         context.terminal.say(&Line::new(Tone::Strong, "the session goes on"));
                         return Ok(Exit::Done);
                     }
@@ -114,9 +109,9 @@ async fn follow(
                         };
                         switch.begin(context, &entry, remote, switching);
                     }
-                }
+                },
             },
-            settled = answering.settled() => answers::say_settled(context, &mut asked, settled)?,
+            settled = dialogue.settled() => dialogue.say_settled(context, settled)?,
             // How it is then is in the journal, too.
             switched = switch.done() => match switched {
                 Ok((after, _)) => entry = after,
@@ -127,16 +122,17 @@ async fn follow(
 }
 
 /// Follows what waits for an answer, as the host told: a request that is new.
-fn see(asked: &mut Asked, record: &Record) -> Option<Request> {
+fn see(dialogue: &mut Dialogue, record: &Record) -> Option<Request> {
     let told = record.told();
     match told.kind.as_str() {
         "input" => {
             let request = told.request()?;
-            asked.add(request.clone());
+            dialogue.add(request.clone());
             return Some(request);
         }
-        "answered" => asked.remove(&told.id),
-        "ready" | "idle" | "turnAborted" | "relaunched" | "ended" => asked.clear(),
+        "answered" => dialogue.remove(&told.id),
+        "prompt" => dialogue.keep(&told.text),
+        "ready" | "idle" | "turnAborted" | "relaunched" | "ended" => dialogue.clear(),
         _ => {}
     }
     None

@@ -174,7 +174,7 @@ impl Host {
             progress,
             kept,
             recoveries: Vec::new(),
-            asked: super::answers::Asked::default(),
+            dialogue: super::dialogue::Dialogue::default(),
             share_at,
             options: order.options,
             choice: order.choice,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::answers::{self, Answering, Press};
+use super::dialogue::Heard;
 use super::remote::{self, Switched};
 use super::{Host, handover};
 use crate::cli::Remote;
@@ -19,7 +19,6 @@ use crate::output::{self, Ending, Leave, Update};
 use crate::registry::SessionEntry;
 use crate::sdk::{Event, SdkError, Session};
 use crate::shutdown::Signal;
-use crate::terminal::Input;
 
 /// How long `x` waits for its second press.
 const CONFIRM: Duration = Duration::from_secs(3);
@@ -31,7 +30,6 @@ const HAND_OVER: Duration = Duration::from_secs(20);
 /// What the live view has to remember.
 pub(super) struct View {
     keys: Keys,
-    answering: Answering,
     switch: Switch<Switched>,
     /// The link whose code was drawn last.
     drawn: Option<String>,
@@ -46,7 +44,6 @@ impl View {
     pub(super) fn new(entry: &SessionEntry) -> Self {
         Self {
             keys: Keys::new(Leave::Detach, entry.remote),
-            answering: Answering::default(),
             switch: Switch::idle(),
             drawn: entry.link().map(ToOwned::to_owned),
             leaving: false,
@@ -77,7 +74,7 @@ impl Host {
         }
         loop {
             if view.leaving && view.switch.is_idle() && !self.progress.holds_on_to_us() {
-                view.answering.finish(context, &mut self.asked).await?;
+                self.dialogue.finish(context).await?;
                 match self.hand_over(context, Deadline::new(HAND_OVER)).await {
                     Ok(()) => {
                         // The session is another's by now, also where nobody reads this.
@@ -104,24 +101,25 @@ impl Host {
                     self.entry.remote,
                     self.progress.activity(),
                     leave,
-                    self.asked.keys(),
+                    self.dialogue.keys(),
                     context.terminal.size().0,
                 );
                 context.terminal.status(Some(status));
             }
             let (share_at, may_share) = (self.share_at, view.switch.is_idle());
             tokio::select! {
-                event = self.next_event() => match event {
+                event = super::next(&mut self.early, &mut self.events) => match event {
                     Some(Event::Ended) => return Ok(Ending::Elsewhere),
                     Some(event) => {
                         self.on_event(context, &mut view, &event)?;
                         if keys {
                             let shown = if let Event::Waiting(request) = &event { Some(request) } else { None };
-                            answers::keep_up(context, &mut self.asked, shown);
+                            self.dialogue.keep_up(context, shown);
                         }
                     }
                     None => {
-                        self.asked.clear();
+                        self.dialogue.clear();
+                        self.dialogue.keep_up(context, None);
                         // What was being switched is settled by the recovery.
                         view.switch = Switch::idle();
                         while let Err(error) = self.recover(context).await {
@@ -146,17 +144,25 @@ impl Host {
                     return Ok(Ending::Elsewhere);
                 }
                 signal = context.shutdown.next() => {
+                    if self.dialogue.interrupted(context, signal) {
+                        continue;
+                    }
                     if signal != Signal::Hangup || !(detach_on_hangup || view.leaving) {
                         return Ok(Ending::Signal(signal));
                     }
                     view.lose_terminal(context);
                 }
-                input = context.terminal.input() => if let Input::Key(key) = input
-                    && let Some(ending) = self.on_key(context, &mut view, key)
-                {
-                    return Ok(ending);
+                input = context.terminal.input() => match self.dialogue.hear(context, input) {
+                    Heard::Act(act) => {
+                        let (session, doing) = (self.session.clone(), act.clone());
+                        self.dialogue.begin(context, act, async move { doing.perform(&session).await });
+                    }
+                    Heard::Key(key) => if let Some(ending) = self.on_key(context, &mut view, key) {
+                        return Ok(ending);
+                    },
+                    Heard::Nothing => {}
                 },
-                settled = view.answering.settled() => answers::say_settled(context, &mut self.asked, settled)?,
+                settled = self.dialogue.settled() => self.dialogue.say_settled(context, settled)?,
                 switched = view.switch.done() => self.on_switched(context, &mut view, switched)?,
                 () = at(share_at), if may_share => {
                     self.share_at = None;
@@ -170,19 +176,8 @@ impl Host {
         }
     }
 
-    /// Does what a key is for: first it answers what waits.
+    /// Does what a key is for.
     fn on_key(&mut self, context: &mut Context<'_>, view: &mut View, key: char) -> Option<Ending> {
-        match self.asked.press(key) {
-            Press::Answer(request, answer) => {
-                let (session, about) = (self.session.clone(), request.clone());
-                let answer = async move { session.answer(&about, &answer).await };
-                view.answering.send(context, &mut self.asked, request, answer);
-                answers::keep_up(context, &mut self.asked, None);
-                return None;
-            }
-            Press::TooEarly => return None,
-            Press::Other => {}
-        }
         match view.keys.press(context, &self.entry, &self.qr, key) {
             Action::Stop => return Some(Ending::Stopped),
             Action::Leave => {
@@ -204,7 +199,7 @@ impl Host {
     pub(super) fn on_event(&mut self, context: &mut Context<'_>, view: &mut View, event: &Event) -> anyhow::Result<()> {
         self.progress.see(event);
         self.kept.see(event);
-        self.asked.see(event);
+        self.dialogue.see(event);
         let before = (self.entry.remote, self.entry.url.clone());
         match event {
             Event::PermissionMode(mode) => self.entry.permission_mode.clone_from(mode),

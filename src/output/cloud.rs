@@ -226,7 +226,8 @@ pub(crate) fn help_lines() -> Vec<Line> {
         "q  draw the QR code again",
         "o  open the link in this machine's browser",
         "c  copy the link (the terminal has to allow it: OSC 52)",
-        "a  allow or approve what waits; d denies it; a number chooses an answer",
+        "a  allow or approve what waits; d denies it, D says why; a number chooses an answer",
+        "p  type a prompt; Enter too, or your answer to a question",
         "d  leave: the task goes on at GitHub; l while something waits, or Ctrl-C",
         "?  this help",
     ]

@@ -158,10 +158,22 @@ pub(crate) fn waiting(request: &Request) -> Vec<Line> {
         ));
     }
     for (index, choice) in request.choices.iter().enumerate() {
-        lines.push(Line::new(Tone::Plain, format!("  {}. {}", index + 1, cut(choice))));
+        let meaning = if request.kind == RequestKind::Plan { plan_choice(choice) } else { "" };
+        lines.push(Line::new(Tone::Plain, format!("  {}. {}{meaning}", index + 1, cut(choice))));
     }
     lines.push(Line::new(Tone::Plain, "  answer it in Mission Control"));
     lines
+}
+
+/// What the runtime's words for what comes after a plan mean.
+fn plan_choice(choice: &str) -> &'static str {
+    match choice {
+        "interactive" => ": approve and implement it, with questions as usual",
+        "autopilot" => ": approve and implement it, without questions",
+        "autopilot_fleet" => ": approve and implement it, without questions, by several agents",
+        "exit_only" => ": approve it, and do nothing yet",
+        _ => "",
+    }
 }
 
 /// `head` and the first line of `text`; more lines below it, indented, up to a limit.
@@ -269,7 +281,8 @@ pub(crate) enum Leave {
 /// What `?` shows.
 pub(crate) fn help_lines(leave: Leave) -> Vec<Line> {
     [
-        "a  allow or approve what waits, s for the session; d denies it; a number chooses",
+        "a  allow or approve what waits, s for the session; d denies it, D says why; a number chooses",
+        "p  type a prompt; Enter too, or your answer to a question",
         "r  switch remote on or off",
         "q  draw the QR code again",
         "o  open the link in this machine's browser",

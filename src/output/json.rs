@@ -59,6 +59,7 @@ enum Payload<'a> {
         detail: &'a [String],
         choices: &'a [String],
         for_session: bool,
+        freeform: bool,
     },
     Answered {
         id: &'a str,
@@ -225,6 +226,7 @@ fn event_message(event: &Event) -> Option<Payload<'_>> {
             detail: &request.detail,
             choices: &request.choices,
             for_session: request.for_session,
+            freeform: request.freeform,
         },
         Event::Answered { id, outcome } => Payload::Answered { id, outcome },
         Event::Title(title) => Payload::Title { title },

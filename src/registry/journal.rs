@@ -158,6 +158,7 @@ pub(crate) struct Told {
     detail: Vec<String>,
     choices: Vec<String>,
     for_session: bool,
+    freeform: bool,
     /// Tools that cannot be used from then on.
     pub(crate) denied_tools: Option<Vec<Rule>>,
     /// How it was shared from then on.
@@ -169,8 +170,8 @@ pub(crate) struct Told {
 impl Told {
     /// The request that it is, if it is one.
     pub(crate) fn request(self) -> Option<Request> {
-        let Told { id, what, detail, choices, for_session, .. } = self;
-        self.request_kind.map(|kind| Request { id, kind, what, detail, choices, for_session })
+        let Told { id, what, detail, choices, for_session, freeform, .. } = self;
+        self.request_kind.map(|kind| Request { id, kind, what, detail, choices, for_session, freeform })
     }
 }
 

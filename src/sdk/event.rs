@@ -115,6 +115,8 @@ pub(crate) struct Request {
     pub(crate) choices: Vec<String>,
     /// A permission can be given for the rest of the session.
     pub(crate) for_session: bool,
+    /// A question takes an answer in other words than its choices.
+    pub(crate) freeform: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,7 +178,11 @@ impl Event {
                 request.detail = diff(&text(asked, "diff"));
                 Self::Waiting(request)
             }
-            "user_input.requested" => Self::Waiting(request(data, RequestKind::Question, text(data, "question"))),
+            "user_input.requested" => {
+                let mut request = request(data, RequestKind::Question, text(data, "question"));
+                request.freeform = data["allowFreeform"] != false || request.choices.is_empty();
+                Self::Waiting(request)
+            }
             "exit_plan_mode.requested" => {
                 let mut request = request(data, RequestKind::Plan, text(data, "summary"));
                 request.detail = text(data, "planContent").trim().lines().map(ToOwned::to_owned).collect();
@@ -246,7 +252,7 @@ fn tool(data: &Value) -> Event {
 fn request(data: &Value, kind: RequestKind, what: String) -> Request {
     let choices = data["choices"].as_array().into_iter().flatten();
     let choices = choices.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-    Request { id: text(data, "requestId"), kind, what, detail: Vec::new(), choices, for_session: false }
+    Request { id: text(data, "requestId"), kind, what, detail: Vec::new(), choices, for_session: false, freeform: false }
 }
 
 /// What would be written, without the head that only repeats the file's name.

@@ -65,8 +65,12 @@ pub(crate) enum Answer {
     /// To a permission, and to more like it.
     ForSession,
     No,
+    /// What is to be done otherwise: the agent goes on, and is told. Where nothing is said to it, a denial ends its turn (measured).
+    NoBecause(String),
     /// One of the choices of a question, or of what comes after a plan.
     Choice(String),
+    /// To a question, in the person's own words.
+    Words(String),
 }
 
 /// Who may see a session in Mission Control besides the person and those who work on it.
@@ -365,20 +369,23 @@ impl Session {
                         Some(approval) => json!({ "kind": "approve-for-session", "approval": approval }),
                         None => return Ok(false),
                     },
-                    Answer::No | Answer::Choice(_) => json!({ "kind": "reject" }),
+                    Answer::NoBecause(why) => json!({ "kind": "reject", "feedback": why }),
+                    Answer::No | Answer::Choice(_) | Answer::Words(_) => json!({ "kind": "reject" }),
                 };
                 ("session.permissions.handlePendingPermissionRequest", json!({ "requestId": id, "result": result }))
             }
             (RequestKind::Plan, answer) => {
                 let response = match (answer, request.choices.first()) {
                     (Answer::No, _) => json!({ "approved": false }),
+                    (Answer::NoBecause(why), _) => json!({ "approved": false, "feedback": why }),
                     (Answer::Choice(action), _) | (_, Some(action)) => json!({ "approved": true, "selectedAction": action }),
                     (_, None) => json!({ "approved": true, "selectedAction": "interactive" }),
                 };
                 ("session.ui.handlePendingExitPlanMode", json!({ "requestId": id, "response": response }))
             }
-            (RequestKind::Question, Answer::Choice(choice)) => {
-                let response = json!({ "answer": choice, "wasFreeform": false });
+            (RequestKind::Question, Answer::Choice(answer) | Answer::Words(answer)) => {
+                let freeform = !request.choices.contains(answer);
+                let response = json!({ "answer": answer, "wasFreeform": freeform });
                 ("session.ui.handlePendingUserInput", json!({ "requestId": id, "response": response }))
             }
             (RequestKind::Question | RequestKind::Form, _) => return Ok(false),

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream, KeyCode, KeyEventKind, KeyModifiers};
+use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -17,9 +17,12 @@ const BURST: Duration = Duration::from_millis(25);
 const FOREGROUND_POLL: Duration = Duration::from_millis(300);
 
 /// What a keyboard reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Input {
+#[derive(Debug)]
+pub(super) enum Typed {
+    /// A single press; Enter is a new line.
     Key(char),
+    /// For the line that is being typed; whether it came faster than a person presses keys.
+    Edit(Event, bool),
     /// The size changed, or the program was continued: draw again.
     Redraw,
     /// Ctrl-Z: the terminal is to be given back, and the program stops.
@@ -71,40 +74,57 @@ impl Keyboard {
         jobs::stop();
     }
 
-    pub(super) async fn next(&mut self) -> Input {
+    /// `line`: a line is being typed, to which every key belongs.
+    pub(super) async fn next(&mut self, line: bool) -> Typed {
         let typed = async {
             if let Some(keys) = &mut self.keys {
-                return keys.next().await;
+                return if line { keys.edit().await } else { keys.press().await };
             }
             while !jobs::in_foreground() {
                 sleep(FOREGROUND_POLL).await;
             }
-            Some(Input::Redraw)
+            Some(Typed::Redraw)
         };
         let input = tokio::select! {
             input = typed => input,
             input = self.jobs.next() => Some(input),
         };
         match input {
-            Some(Input::Redraw) => {
+            Some(Typed::Redraw) => {
                 // Continued, maybe in the foreground now; a terminal that cannot be taken has no keys.
                 let _ = self.take();
-                Input::Redraw
+                Typed::Redraw
             }
             Some(input) => input,
             None => {
                 // The terminal went away. A signal is to follow; if none does, this must not spin.
                 self.keys = None;
                 sleep(FOREGROUND_POLL).await;
-                Input::Redraw
+                Typed::Redraw
             }
         }
     }
 }
 
 impl Keys {
-    /// None: there will be no more.
-    async fn next(&mut self) -> Option<Input> {
+    /// A key for the line that is being typed; None: there will be no more.
+    async fn edit(&mut self) -> Option<Typed> {
+        loop {
+            match self.events.next().await?.ok()? {
+                Event::Resize(..) => return Some(Typed::Redraw),
+                event @ (Event::Key(_) | Event::Paste(_)) => {
+                    let now = Instant::now();
+                    let in_burst = now < self.burst_until;
+                    self.burst_until = now + BURST;
+                    return Some(Typed::Edit(event, in_burst));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A press of a single key; None: there will be no more.
+    async fn press(&mut self) -> Option<Typed> {
         loop {
             let event = match self.pressed {
                 Some((key, until)) => tokio::select! {
@@ -112,7 +132,7 @@ impl Keys {
                     event = self.events.next() => event,
                     () = sleep_until(until) => {
                         self.pressed = None;
-                        return Some(Input::Key(key));
+                        return Some(Typed::Key(key));
                     }
                 },
                 None => self.events.next().await,
@@ -123,20 +143,27 @@ impl Keys {
                     let burst = self.pressed.take().is_some() || now < self.burst_until;
                     if burst {
                         self.burst_until = now + BURST;
-                    } else if let KeyCode::Char(character) = key.code
-                        && !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
-                    {
+                    } else if let Some(character) = character(&key) {
                         self.pressed = Some((character, now + BURST));
                     } else {
                         // An arrow, a function key: counts for the burst alone.
                         self.burst_until = now + BURST;
                     }
                 }
-                Event::Resize(..) => return Some(Input::Redraw),
+                Event::Resize(..) => return Some(Typed::Redraw),
                 // Pasted text is a `Paste` event, where the terminal brackets it.
                 _ => {}
             }
         }
+    }
+}
+
+/// The character that a key stands for, if it does something.
+fn character(key: &KeyEvent) -> Option<char> {
+    match key.code {
+        KeyCode::Char(character) if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => Some(character),
+        KeyCode::Enter => Some('\n'),
+        _ => None,
     }
 }
 
@@ -200,7 +227,7 @@ mod jobs {
     use rustix::process::{Signal, getpgrp, getpid, getsid, kill_process};
     use tokio::signal::unix::{SignalKind, signal};
 
-    use super::Input;
+    use super::Typed;
 
     #[derive(Debug)]
     pub(super) struct Jobs {
@@ -216,10 +243,10 @@ mod jobs {
             })
         }
 
-        pub(super) async fn next(&mut self) -> Input {
+        pub(super) async fn next(&mut self) -> Typed {
             tokio::select! {
-                _ = self.stop.recv() => Input::Suspend,
-                _ = self.go_on.recv() => Input::Redraw,
+                _ = self.stop.recv() => Typed::Suspend,
+                _ = self.go_on.recv() => Typed::Redraw,
             }
         }
     }
@@ -256,7 +283,7 @@ mod mode {
 mod jobs {
     //! Windows has no job control.
 
-    use super::Input;
+    use super::Typed;
 
     #[derive(Debug)]
     pub(super) struct Jobs;
@@ -267,7 +294,7 @@ mod jobs {
             Ok(Self)
         }
 
-        pub(super) async fn next(&mut self) -> Input {
+        pub(super) async fn next(&mut self) -> Typed {
             std::future::pending().await
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::real_cli_or_return;
-use crate::support::github::{GitHub, Reply};
+use crate::support::github::{GitHub, Reply, Request};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{PATIENCE, Sandbox};
 
@@ -90,7 +90,7 @@ fn questions_and_plans_are_answered_too() {
     github.model([Reply::tool("ask_user", question.clone()), Reply::text("blue it is")]);
     let mut pty = Pty::start(&sandbox, 80, 60, "start --qr never -p go");
     pty.shows("or here: the number of a choice");
-    pty.shows("1-9 choose");
+    pty.shows("1-9 or Enter");
     read();
     pty.send("2");
     pty.shows("answered: blue");
@@ -194,7 +194,7 @@ fn several_wait_in_line_and_none_is_answered_unseen() {
     read();
     pty.send("a");
     // Its turn: all of it is there again.
-    let told = |screen: &str| screen.matches("permission needed: the second").count();
+    let told = |screen: &str| screen.matches("or here: a allows it once").count();
     wait_for("the second is shown again", || told(&pty.shows("the second")) == 2);
     let screen = pty.shows("a allow, d deny");
     assert_eq!(screen.matches("permission needed: the first").count(), 1, "{screen}");
@@ -211,6 +211,183 @@ fn several_wait_in_line_and_none_is_answered_unseen() {
     read();
     let screen = pty.shows("xx stop");
     assert_eq!(screen.matches("did not arrive").count(), 1, "{screen}");
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+}
+
+/// A word to a denial reaches the agent, and its turn goes on; so do own words for a question, and what a plan is to be instead.
+#[test]
+fn words_are_answers_too_on_every_screen() {
+    let cli = real_cli_or_return!();
+    for columns in [40, 80, 200] {
+        let github = GitHub::start();
+        let sandbox = world(&github, &cli);
+        let question = json!({"question": "Which colour?", "choices": ["red", "blue"]});
+        github.model([
+            Reply::bash("touch denied"),
+            Reply::tool("ask_user", question.clone()),
+            Reply::tool("ask_user", question.clone()),
+            Reply::text("so be it"),
+        ]);
+        let mut pty = Pty::start(&sandbox, columns, 60, "start --qr never -p go");
+        pty.shows("a allow, d deny");
+        read();
+        pty.send("D");
+        pty.shows(if columns < 60 { "why not> " } else { "Enter sends what you type, Esc drops it" });
+        type_line(&mut pty, "use mktemp instead");
+        // The turn goes on: the agent was told, and asks.
+        pty.shows("question: Which colour?");
+        assert!(!sandbox.repo().join("denied").exists());
+        github.wait_event("permission.completed", PATIENCE);
+        let told = github.wait_event("tool.execution_complete", PATIENCE);
+        assert!(told.to_string().contains("use mktemp instead"), "{told}");
+        pty.shows("1-9 or Enter");
+        read();
+        pty.send("\r");
+        pty.shows("answer> ");
+        type_line(&mut pty, "green, with dots");
+        pty.shows("answered: green, with dots");
+        // A number that is typed is the choice.
+        pty.shows("1-9 or Enter");
+        read();
+        pty.send("\r");
+        pty.shows("answer> ");
+        type_line(&mut pty, "2");
+        pty.shows("answered: blue");
+        pty.shows("agent: so be it");
+
+        let command = github.queue("mode_switch", json!({"mode": "plan"}));
+        github.wait_completed(&command, PATIENCE);
+        let plan = |summary: &str| Reply::tool("exit_plan_mode", json!({"summary": summary, "plan": "# Plan\n- then that"}));
+        github.model([plan("First this"), plan("Then that"), Reply::text("on it")]);
+        github.queue("user_message", "make a plan");
+        pty.shows("plan to approve: First this");
+        pty.shows("a approve, d reject");
+        read();
+        pty.send("D");
+        pty.shows("change> ");
+        type_line(&mut pty, "the other way round");
+        pty.shows("plan to approve: Then that");
+        let screen = pty.shows("a approve, d reject");
+        assert!(screen.contains("implement it, with"), "{screen}");
+        read();
+        pty.send("a");
+        pty.shows("agent: on it");
+        let told =
+            |request: &Request| request.path == "/chat/completions" && request.body.to_string().contains("the other way round");
+        github.wait_for_request("what is to be changed", told, PATIENCE);
+        pty.send("\u{3}");
+        assert_eq!(pty.finish(), 130);
+    }
+}
+
+/// Types as a person does: nobody is as fast as a program.
+fn type_line(pty: &mut Pty, text: &str) {
+    pty.send(text);
+    // What was typed stands there.
+    pty.shows(&text[text.len().saturating_sub(20)..]);
+    std::thread::sleep(Duration::from_millis(100));
+    pty.send("\r");
+}
+
+#[test]
+fn prompts_are_typed_edited_and_had_again() {
+    let cli = real_cli_or_return!();
+    for columns in [40, 80, 200] {
+        let github = GitHub::start();
+        let sandbox = world(&github, &cli);
+        github.model([Reply::text("one"), Reply::text("two"), Reply::text("three"), Reply::text("four")]);
+        let mut pty = Pty::start(&sandbox, columns, 60, "start --qr never");
+        pty.shows("? help");
+        read();
+        pty.send("p");
+        pty.shows("prompt> ");
+        // Keys that mean something elsewhere are text here.
+        type_line(&mut pty, "fix xx and run the quick tests, daily");
+        pty.shows("agent: one");
+        let first = github.wait_event("user.message", PATIENCE);
+        assert_eq!(first["data"]["content"], "fix xx and run the quick tests, daily");
+
+        read();
+        pty.send("\r");
+        pty.shows("prompt> ");
+        // Up has the prompt before; Ctrl-W and Ctrl-U take away, Home goes to the start; a paste of lines ends nothing.
+        pty.send("\u{1b}[A");
+        pty.shows("tests, daily");
+        std::thread::sleep(Duration::from_millis(100));
+        pty.send("\u{17}");
+        std::thread::sleep(Duration::from_millis(100));
+        pty.send("\u{15}");
+        std::thread::sleep(Duration::from_millis(100));
+        pty.send("\u{1b}[200~naïve 日本語\nsecond line\n\u{1b}[201~");
+        pty.shows("second line↵");
+        pty.send("\u{1b}[H");
+        std::thread::sleep(Duration::from_millis(100));
+        type_line(&mut pty, "say: ");
+        pty.shows("agent: two");
+        let second = github.wait_event("user.message", PATIENCE);
+        assert_eq!(second["data"]["content"], "say: naïve 日本語\nsecond line");
+
+        // A paste that is not bracketed neither.
+        read();
+        pty.send("p");
+        pty.shows("prompt> ");
+        pty.send("three\rfour\r");
+        pty.shows("three↵four↵");
+        std::thread::sleep(Duration::from_millis(100));
+        pty.send("\u{1b}");
+        pty.shows("? help");
+        // What is dropped can be had again, and nothing was sent.
+        read();
+        pty.send("p");
+        pty.shows("prompt> ");
+        pty.send("\u{1b}[A");
+        pty.shows("three↵four↵");
+        pty.send("\u{3}");
+        pty.shows("dropped what was typed");
+        assert_eq!(prompts(&github).len(), 2);
+        pty.shows("? help");
+        pty.send("\u{3}");
+        assert_eq!(pty.finish(), 130);
+    }
+}
+
+/// The prompts that the session took, as Mission Control has them.
+fn prompts(github: &GitHub) -> Vec<String> {
+    let uploads = github.requests().into_iter().filter(|request| request.is("POST", "/agents/sessions/*/events"));
+    let events: Vec<_> = uploads.flat_map(|request| request.body["events"].as_array().cloned().unwrap_or_default()).collect();
+    let prompts = events.iter().filter(|event| event["type"] == "user.message");
+    prompts.filter_map(|event| event["data"]["content"].as_str().map(ToOwned::to_owned)).collect()
+}
+
+/// Somebody else answers while a reason is typed: the line is taken back, what was typed is kept, and nothing of it becomes a key.
+#[test]
+fn what_is_typed_for_an_answer_that_was_given_elsewhere_is_kept() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    github.model([Reply::bash("touch phone"), Reply::text("done")]);
+    let mut pty = Pty::start(&sandbox, 80, 60, "start --qr never -p go");
+    pty.shows("a allow, d deny");
+    read();
+    pty.send("D");
+    pty.shows("why not> ");
+    pty.send("because of xx");
+    pty.shows("because of xx");
+    let asked = github.wait_event("permission.requested", PATIENCE);
+    let call = &asked["data"]["permissionRequest"]["toolCallId"];
+    github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
+    pty.shows("it waits for no answer any more; what you typed is kept");
+    pty.shows("agent: done");
+    let screen = pty.shows("remote on | idle | r off");
+    assert!(!screen.contains("why not>"), "{screen}");
+    read();
+    pty.send("p");
+    pty.shows("prompt> ");
+    pty.send("\u{1b}[A");
+    pty.shows("prompt> because of xx");
+    pty.send("\u{3}");
+    pty.shows("dropped what was typed");
     pty.send("\u{3}");
     assert_eq!(pty.finish(), 130);
 }

@@ -23,15 +23,7 @@ fn every_concern_has_one_place() {
         ("crate::commands", &[]),
         (
             "crate::terminal",
-            &[
-                "src/context.rs",
-                "src/cloud/follow.rs",
-                "src/host/resume.rs",
-                "src/host/view.rs",
-                "src/logging.rs",
-                "src/commands/attach.rs",
-                "src/commands/demo_runtime.rs",
-            ],
+            &["src/context.rs", "src/host/dialogue.rs", "src/host/resume.rs", "src/logging.rs", "src/commands/demo_runtime.rs"],
         ),
         ("std::env::var", &["src/env.rs"]),
     ];
