@@ -312,6 +312,10 @@ pub(crate) struct SessionArgs {
     #[arg(long)]
     pub(crate) allow_all: bool,
 
+    /// Let it use this tool without asking: shell, shell(COMMAND), shell(COMMAND:*), write; again for more
+    #[arg(long, value_name = "TOOL")]
+    pub(crate) allow_tool: Vec<String>,
+
     /// Never let it use this tool: shell, shell(COMMAND), shell(COMMAND:*), write; again for more
     #[arg(long, value_name = "TOOL")]
     pub(crate) deny_tool: Vec<String>,

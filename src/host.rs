@@ -4,6 +4,7 @@ pub(crate) mod choice;
 mod circumstances;
 pub(crate) mod dialogue;
 pub(crate) mod handover;
+mod permits;
 mod recovery;
 pub(crate) mod remote;
 pub(crate) mod resume;
@@ -29,6 +30,7 @@ use crate::repo::{Repository, Slug};
 use crate::sdk::{Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
 use choice::Choice;
 use dialogue::Dialogue;
+use permits::Permits;
 use runtimes::Joined;
 
 /// The session is asked to end before its runtime is, so that Mission Control hears of it in any case.
@@ -72,6 +74,7 @@ pub(crate) struct Host {
     /// When the connection to the runtime was mended.
     recoveries: Vec<Instant>,
     dialogue: Dialogue,
+    permits: Permits,
     /// When sharing is tried again that failed after a recovery.
     share_at: Option<tokio::time::Instant>,
     options: SessionOptions,
@@ -118,6 +121,7 @@ impl Host {
                 kept: Kept::default(),
                 recoveries: Vec::new(),
                 dialogue: Dialogue::default(),
+                permits: Permits::default(),
                 share_at: None,
                 options: plan.options,
                 qr: plan.qr,
@@ -286,6 +290,9 @@ async fn create(
         plan.deadline = deadline.again();
         let deadline = plan.deadline;
         plan.remote = plan.remote.or(found.remote);
+        if plan.options.allowed.is_empty() {
+            plan.options.allowed = found.allowed;
+        }
         // What was denied stays so: the runtime forgot it.
         for rule in found.denied {
             if !plan.options.denied.contains(&rule) {
@@ -382,6 +389,7 @@ impl Opening<'_> {
         entry.name.clone_from(&plan.options.name);
         entry.repository = attached.repository;
         entry.branch = attached.branch;
+        entry.allowed.clone_from(&plan.options.allowed);
         entry.denied.clone_from(&plan.options.denied);
         if !plan.permission_mode.is_empty() {
             entry.permission_mode.clone_from(&plan.permission_mode);

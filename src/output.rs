@@ -12,7 +12,7 @@ use crate::cli::Remote;
 use crate::error::Report;
 use crate::line::Line;
 use crate::registry::SessionEntry;
-use crate::sdk::{Event, Login};
+use crate::sdk::{Event, Login, Request, Rule};
 
 pub(crate) use bar::Bar;
 pub(crate) use columns::stored_line;
@@ -38,6 +38,8 @@ pub(crate) enum Update<'a> {
         url: Option<&'a str>,
     },
     Event(&'a Event),
+    /// A permission that a rule gave.
+    Allowed(&'a Request),
     /// The runtime died, and the session goes on in another one.
     Relaunched {
         /// A turn was running.
@@ -65,6 +67,11 @@ pub(crate) enum Ending {
     Detached,
     /// Something went wrong, which an error tells.
     Failed,
+}
+
+/// Rules, as they are typed.
+fn rules(rules: &[Rule]) -> String {
+    rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The lines of `update` for people; each event line starts with the time `at`, if it is to.

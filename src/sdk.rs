@@ -12,14 +12,15 @@ mod rule;
 mod runtime;
 mod server;
 mod session;
+mod shell;
 mod stored;
 
 pub(crate) use cloud::{CloudRepository, Task, WORKER};
 pub(crate) use error::SdkError;
-pub(crate) use event::{Attached, Event, Origin, Request, RequestKind, Warning};
+pub(crate) use event::{Attached, Event, Origin, Request, RequestKind, Tool, Warning};
 pub(crate) use locate::{Cli, DEMO_RUNTIME, candidates};
 pub(crate) use process::Process;
-pub(crate) use rule::Rule;
+pub(crate) use rule::{Rule, allows};
 pub(crate) use runtime::{Login, Runtime};
 pub(crate) use server::{Secret, Server};
 pub(crate) use session::{ALLOW_ALL, Answer, Events, RemoteMode, Session, SessionOptions, Visibility};

@@ -41,7 +41,12 @@ async fn open(
     on_demand: bool,
 ) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
-    let denied = denied(&args.deny_tool)?;
+    let denied = rules("--deny-tool", &args.deny_tool)?;
+    let allowed = rules("--allow-tool", &args.allow_tool)?;
+    if let Some(rule) = allowed.iter().find(|rule| cfg!(windows) && rule.names_commands()) {
+        let why = format!("--allow-tool {rule}: commands of PowerShell cannot be told apart here");
+        return Err(UsageError::new(why, "allow all of them: --allow-tool shell").into());
+    }
     let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
     let deadline = Deadline::new(setting(args.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
     let (prompt, token) = read_inputs(context, deadline, args.prompt, args.token_stdin).await?;
@@ -64,6 +69,7 @@ async fn open(
         name: args.name,
         model: args.model,
         allow_all: args.allow_all,
+        allowed,
         denied,
         token,
     };
@@ -96,11 +102,11 @@ async fn open(
     Ok(Exit::Done)
 }
 
-/// What is not understood is refused: a rule that is left out would let the tool be used.
-fn denied(tools: &[String]) -> Result<Vec<Rule>, UsageError> {
+/// What is not understood is refused: a rule that is left out would let a tool be used.
+fn rules(option: &str, tools: &[String]) -> Result<Vec<Rule>, UsageError> {
     let rule = |text: &String| {
         text.parse()
-            .map_err(|why| UsageError::new(format!("--deny-tool {text}: {why}"), "for example: --deny-tool 'shell(rm:*)'"))
+            .map_err(|why| UsageError::new(format!("{option} {text}: {why}"), format!("for example: {option} 'shell(rm:*)'")))
     };
     tools.iter().map(rule).collect()
 }

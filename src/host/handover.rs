@@ -109,6 +109,10 @@ impl Host {
             }
             self.on_event(context, &mut view, &event)?;
         }
+        while !self.permits.are_settled() {
+            let settled = self.permits.settled().await;
+            self.on_permitted(context, settled)?;
+        }
         anyhow::ensure!(!self.progress.holds_on_to_us(), "a question was asked meanwhile, and would be lost");
         let state = State { entry: self.entry.clone(), progress: self.progress.clone(), kept: self.kept.clone() };
         self.hold.let_go();
@@ -175,6 +179,7 @@ impl Host {
             kept,
             recoveries: Vec::new(),
             dialogue: super::dialogue::Dialogue::default(),
+            permits: super::permits::Permits::default(),
             share_at,
             options: order.options,
             choice: order.choice,

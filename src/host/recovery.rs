@@ -35,6 +35,7 @@ impl Host {
         let dead = std::mem::replace(&mut self.joined, joined);
 
         self.progress.stop();
+        self.permits.forget();
         self.entry.runtime.clone_from(&self.joined.entry.id);
         self.joined.runtime.version().clone_into(&mut self.entry.copilot_version);
         self.entry.copilot_pid = self.joined.entry.server.pid();

@@ -47,6 +47,8 @@ pub(super) struct Found {
     pub(super) stored: Stored,
     /// How it was shared; None: it never was.
     pub(super) remote: Option<Remote>,
+    /// Tools that were used without asking.
+    pub(super) allowed: Vec<Rule>,
     /// Tools that could not be used.
     pub(super) denied: Vec<Rule>,
 }
@@ -73,11 +75,12 @@ pub(super) async fn find(
     }
     let steerable = context.within("looking for the session", deadline, runtime.was_steerable(&stored.id)).await?;
     // The runtime does not tell read-only from off (measured); our journal does, as long as it is there.
-    let (mut told, mut denied) = (None, Vec::new());
+    let (mut told, mut allowed, mut denied) = (None, Vec::new(), Vec::new());
     if let Some(mut journal) = registry.read_journal(&stored.id)? {
         while let Ok(Some(record)) = journal.next() {
             let record = record.told();
             told = record.remote.or(told);
+            allowed = record.allowed_tools.unwrap_or(allowed);
             denied = record.denied_tools.unwrap_or(denied);
         }
     }
@@ -87,7 +90,7 @@ pub(super) async fn find(
         (Some(told), _) => Some(told),
         (None, steerable) => steerable.map(|steerable| if steerable { Remote::On } else { Remote::Off }),
     };
-    Ok(Found { stored, remote, denied })
+    Ok(Found { stored, remote, allowed, denied })
 }
 
 /// Attaches to it, where it worked, and sets what the person wants otherwise than it was.

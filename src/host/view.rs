@@ -163,6 +163,12 @@ impl Host {
                     Heard::Nothing => {}
                 },
                 settled = self.dialogue.settled() => self.dialogue.say_settled(context, settled)?,
+                settled = self.permits.settled() => {
+                    self.on_permitted(context, settled)?;
+                    if keys {
+                        self.dialogue.keep_up(context, None);
+                    }
+                }
                 switched = view.switch.done() => self.on_switched(context, &mut view, switched)?,
                 () = at(share_at), if may_share => {
                     self.share_at = None;
@@ -197,6 +203,9 @@ impl Host {
     }
 
     pub(super) fn on_event(&mut self, context: &mut Context<'_>, view: &mut View, event: &Event) -> anyhow::Result<()> {
+        if self.permit(context, event)? {
+            return Ok(());
+        }
         self.progress.see(event);
         self.kept.see(event);
         self.dialogue.see(event);
@@ -236,6 +245,14 @@ impl Host {
         if before != after && view.switch.is_idle() && (after.0 != Remote::Off || before.0 != Remote::Off) {
             self.tell_remote(context, view)?;
         }
+        Ok(context.tell(&Update::Event(event))?)
+    }
+
+    /// Something waits for a person.
+    pub(super) fn on_waiting(&mut self, context: &mut Context<'_>, event: &Event) -> anyhow::Result<()> {
+        self.progress.see(event);
+        self.dialogue.see(event);
+        self.publish(context);
         Ok(context.tell(&Update::Event(event))?)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Ending, Update};
+use super::{Ending, Update, rules};
 use crate::cli::Remote;
 use crate::error::Report;
 use crate::line::{Line, Tone};
@@ -23,6 +23,7 @@ pub(super) fn lines(update: &Update<'_>, at: Option<&str>) -> Vec<Line> {
         Update::Ready(facts) => ready(facts),
         Update::Remote { remote, url } => remote_switched(*remote, *url, at),
         Update::Event(event) => stamped(event_lines(event), at),
+        Update::Allowed(request) => stamped(message(Tone::Dim, "allowed by a rule: ", &request.what), at),
         Update::Relaunched { interrupted } => {
             let mut lines = vec![Line::new(Tone::Attention, "the Copilot CLI died and was started again; the session goes on")];
             if *interrupted {
@@ -75,9 +76,11 @@ pub(crate) fn account_lines(entry: &SessionEntry) -> Vec<Line> {
     if entry.permission_mode == ALLOW_ALL {
         lines.push(Line::new(Tone::Attention, "everything is allowed: the agent uses tools without asking"));
     }
+    if !entry.allowed.is_empty() {
+        lines.push(Line::new(Tone::Plain, format!("allowed: {}", rules(&entry.allowed))));
+    }
     if !entry.denied.is_empty() {
-        let denied: Vec<String> = entry.denied.iter().map(ToString::to_string).collect();
-        lines.push(Line::new(Tone::Plain, format!("denied: {}", denied.join(", "))));
+        lines.push(Line::new(Tone::Plain, format!("denied: {}", rules(&entry.denied))));
     }
     lines
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::columns::{age, aligned, one_line};
 use super::json::{self, document};
-use super::sanitised;
+use super::{rules, sanitised};
 use crate::registry::{RuntimeEntry, SessionEntry};
 use crate::sdk::Stored;
 
@@ -142,8 +142,11 @@ pub(crate) fn details(
         count => say("activity", &format!("{} ({count} requests)", entry.activity.word())),
     }
     say("tools", &entry.permission_mode);
+    if !entry.allowed.is_empty() {
+        say("allowed", &rules(&entry.allowed));
+    }
     if !entry.denied.is_empty() {
-        say("denied", &entry.denied.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+        say("denied", &rules(&entry.denied));
     }
     say("repository", entry.repository.as_deref().unwrap_or("none"));
     if let Some(branch) = &entry.branch {

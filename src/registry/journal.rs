@@ -12,7 +12,7 @@ use super::{Activity, Registry, is_plain};
 use crate::cli::Remote;
 use crate::line::Line;
 use crate::paths::{self, StateError};
-use crate::sdk::{Request, RequestKind, Rule, Warning};
+use crate::sdk::{Request, RequestKind, Rule, Tool, Warning};
 
 /// One line of a journal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -161,6 +161,8 @@ pub(crate) struct Told {
     freeform: bool,
     /// Tools that cannot be used from then on.
     pub(crate) denied_tools: Option<Vec<Rule>>,
+    /// Tools that are used without asking from then on.
+    pub(crate) allowed_tools: Option<Vec<Rule>>,
     /// How it was shared from then on.
     pub(crate) remote: Option<Remote>,
     about: String,
@@ -171,7 +173,7 @@ impl Told {
     /// The request that it is, if it is one.
     pub(crate) fn request(self) -> Option<Request> {
         let Told { id, what, detail, choices, for_session, freeform, .. } = self;
-        self.request_kind.map(|kind| Request { id, kind, what, detail, choices, for_session, freeform })
+        self.request_kind.map(|kind| Request { id, kind, what, detail, choices, for_session, freeform, tool: Tool::Other })
     }
 }
 

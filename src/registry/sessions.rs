@@ -29,6 +29,9 @@ pub(crate) struct SessionEntry {
     /// How requests for permission are answered; `manual`, where nobody said otherwise.
     #[serde(default)]
     pub(crate) permission_mode: String,
+    /// Tools that are used without asking.
+    #[serde(default)]
+    pub(crate) allowed: Vec<Rule>,
     /// Tools that may not be used.
     #[serde(default)]
     pub(crate) denied: Vec<Rule>,
@@ -91,6 +94,7 @@ impl SessionEntry {
             remote: Remote::Off,
             activity: Activity::Idle,
             permission_mode: "manual".to_owned(),
+            allowed: Vec::new(),
             denied: Vec::new(),
             login,
             repository: None,

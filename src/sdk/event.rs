@@ -1,5 +1,7 @@
 //! Session events, in the few kinds that matter here. Read leniently: fields come and go between CLI versions.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -102,6 +104,27 @@ pub(crate) enum Origin {
     MissionControl,
 }
 
+/// What a permission is asked for, as far as rules know it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Tool {
+    /// A line of bash.
+    Shell(String),
+    /// Changing this file.
+    Write(PathBuf),
+    #[default]
+    Other,
+}
+
+impl Tool {
+    fn parse(request: &Value) -> Self {
+        match (request["kind"].as_str(), request["fullCommandText"].as_str(), request["fileName"].as_str()) {
+            (Some("shell"), Some(line), _) if request["shellType"] == "bash" => Self::Shell(line.to_owned()),
+            (Some("write"), _, Some(file)) => Self::Write(file.into()),
+            _ => Self::Other,
+        }
+    }
+}
+
 /// Something that only a person can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
@@ -117,6 +140,8 @@ pub(crate) struct Request {
     pub(crate) for_session: bool,
     /// A question takes an answer in other words than its choices.
     pub(crate) freeform: bool,
+    /// What a permission is asked for.
+    pub(crate) tool: Tool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,6 +201,7 @@ impl Event {
                 let known = matches!(asked["kind"].as_str(), Some("shell" | "write" | "read"));
                 request.for_session = known && asked["canOfferSessionApproval"] == true;
                 request.detail = diff(&text(asked, "diff"));
+                request.tool = Tool::parse(asked);
                 Self::Waiting(request)
             }
             "user_input.requested" => {
@@ -252,7 +278,16 @@ fn tool(data: &Value) -> Event {
 fn request(data: &Value, kind: RequestKind, what: String) -> Request {
     let choices = data["choices"].as_array().into_iter().flatten();
     let choices = choices.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-    Request { id: text(data, "requestId"), kind, what, detail: Vec::new(), choices, for_session: false, freeform: false }
+    Request {
+        id: text(data, "requestId"),
+        kind,
+        what,
+        detail: Vec::new(),
+        choices,
+        for_session: false,
+        freeform: false,
+        tool: Tool::Other,
+    }
 }
 
 /// What would be written, without the head that only repeats the file's name.

@@ -3,8 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use super::{Tool, shell};
 
 /// A tool, or some uses of one. The runtime takes any kind and ignores those that it does not know (measured), so only those are let through
 /// that were seen to work.
@@ -56,7 +60,39 @@ impl fmt::Display for Rule {
     }
 }
 
+/// Whether these rules allow the use of a tool in `folder`.
+///
+/// The runtime's own rules for what is allowed are not used: its rule for `touch` also lets `touch x; rm y`, `touch $(rm y)` and
+/// redirections run (measured). Here a line of shell is allowed where each of its commands is, and nothing else is in it. A rule with
+/// `:*` allows what follows, as long as it names no file outside the folder; so does `write`. Bare `shell` allows everything.
+pub(crate) fn allows(rules: &[Rule], tool: &Tool, folder: &Path) -> bool {
+    match tool {
+        Tool::Write(file) => rules.iter().any(|rule| rule.kind == "write") && shell::is_inside(folder, file),
+        Tool::Shell(_) if rules.iter().any(|rule| rule.kind == "shell" && rule.argument.is_none()) => true,
+        Tool::Shell(line) => shell::commands(line)
+            .is_some_and(|commands| commands.iter().all(|words| rules.iter().any(|rule| rule.allows_command(words, folder)))),
+        Tool::Other => false,
+    }
+}
+
 impl Rule {
+    /// Whether it names commands, in the syntax of Unix shells.
+    pub(crate) fn names_commands(&self) -> bool {
+        self.argument.is_some()
+    }
+
+    fn allows_command(&self, words: &[String], folder: &Path) -> bool {
+        let Some(argument) = &self.argument else { return false };
+        let (stem, more) = argument.strip_suffix(":*").map_or((argument.as_str(), false), |stem| (stem, true));
+        let stem: Vec<&str> = stem.split_whitespace().collect();
+        if !more {
+            return words == stem;
+        }
+        words.len() >= stem.len()
+            && words.iter().zip(&stem).all(|(word, stem)| word == stem)
+            && words[stem.len()..].iter().all(|word| shell::stays_inside(folder, word))
+    }
+
     pub(super) fn to_json(&self) -> Value {
         json!({ "kind": self.kind, "argument": self.argument })
     }
@@ -64,7 +100,46 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
-    use super::Rule;
+    use std::path::Path;
+
+    use super::{Rule, allows};
+    use crate::sdk::Tool;
+
+    #[test]
+    fn exactly_what_is_named_is_allowed() {
+        let rules: Vec<Rule> = ["shell(touch:*)", "shell(git push)", "shell(npm run:*)"].map(|rule| rule.parse().unwrap()).into();
+        let allowed = |rules: &[Rule], line: &str| allows(rules, &Tool::Shell(line.to_owned()), Path::new("."));
+        for line in ["touch a", "touch", "touch 'a b'", "git push", "touch a && git push", "npm run test --all"] {
+            assert!(allowed(&rules, line), "{line}");
+        }
+        for line in [
+            "touch a; rm b",
+            "touch a | sh",
+            "./touch a",
+            "/tmp/touch a",
+            "touchy a",
+            "PATH=. touch a",
+            "env touch a",
+            "touch ../a",
+            "touch /etc/a",
+            "touch ~/a",
+            "git push --force",
+            "git",
+            "npm",
+            "npm runx",
+            "rm a",
+            "touch a > b",
+            "touch a &",
+        ] {
+            assert!(!allowed(&rules, line), "{line}");
+        }
+        let all: Vec<Rule> = vec!["shell".parse().unwrap()];
+        assert!(allowed(&all, "anything > $(at all)") && !allows(&all, &Tool::Write("a".into()), Path::new(".")));
+        let write: Vec<Rule> = vec!["write".parse().unwrap()];
+        assert!(allows(&write, &Tool::Write("src/new.rs".into()), Path::new(".")));
+        assert!(!allows(&write, &Tool::Write("/etc/passwd".into()), Path::new(".")) && !allowed(&write, "touch a"));
+        assert!(!allows(&all, &Tool::Other, Path::new(".")));
+    }
 
     #[test]
     fn only_what_is_known_to_work_is_a_rule() {

@@ -43,6 +43,9 @@ pub(crate) struct SessionOptions {
     pub(crate) model: Option<String>,
     /// Every tool may be used without asking, from the start.
     pub(crate) allow_all: bool,
+    /// Tools that are used without asking.
+    #[serde(default)]
+    pub(crate) allowed: Vec<Rule>,
     /// Tools that may not be used, whoever allows them.
     pub(crate) denied: Vec<Rule>,
     /// Signs in this session alone. Given by RPC: in the environment, every tool would see it.

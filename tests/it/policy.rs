@@ -1,6 +1,7 @@
 //! What the agent may do without asking, and what it may not do at all: on the real Copilot CLI.
 
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -78,11 +79,77 @@ fn what_is_denied_does_not_run_whoever_allows_it() {
     sandbox.stop_all();
 }
 
+/// Lets the agent want to run this, which has to ask, and breaks the turn off.
+fn asks(sandbox: &Sandbox, github: &GitHub, reply: Reply) {
+    github.model([reply]);
+    sandbox.run(&["send", "-p", "go"]).expect_code(0);
+    let waited = sandbox.run(&["wait", "--for", "input", "--timeout", "10s"]);
+    assert_eq!(waited.code, 0, "{}{}", waited.stderr, sandbox.run(&["logs"]).stdout);
+    github.queue("abort", "");
+    let until = Instant::now() + PATIENCE;
+    while sandbox.list()[0]["activity"] != "idle" {
+        assert!(Instant::now() < until, "the turn is not broken off");
+    }
+}
+
 #[test]
-fn what_cannot_be_denied_is_said_before_anything_starts() {
+fn what_is_allowed_runs_unasked_and_nothing_else_does() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let arguments =
+        ["start", "--detach", "--json", "--name", "lenient", "--allow-tool", "shell(touch:*)", "--allow-tool", "write"];
+    let done = sandbox.run(&arguments).expect_code(0);
+    let rules = json!(["shell(touch:*)", "write"]);
+    let ready = done.json().pop().unwrap();
+    assert_eq!((&ready["permissionMode"], &ready["allowedTools"]), (&json!("manual"), &rules));
+    assert!(done.stderr.contains("allowed: shell(touch:*), write"), "{}", done.stderr);
+    let ran = |name: &str| sandbox.repo().join(name).exists();
+    assert_eq!(run(&sandbox, &github, "touch a 'b c' && touch d"), 0);
+    assert!(ran("a") && ran("b c") && ran("d"));
+    let create = |path: &Path| Reply::tool("create", json!({"path": path, "file_text": "x"}));
+    github.model([create(&sandbox.repo().join("e")), Reply::text("done")]);
+    sandbox.run(&["send", "-p", "go", "--wait"]).expect_code(0);
+    assert!(ran("e"));
+    let said = sandbox.run(&["logs"]).expect_code(0).stdout;
+    assert!(said.contains("allowed by a rule: touch a 'b c' && touch d") && !said.contains("permission needed"), "{said}");
+    let status = sandbox.run(&["status"]).expect_code(0).stdout;
+    assert!(status.contains("allowed:    shell(touch:*), write\n"), "{status}");
+
+    std::fs::write(sandbox.repo().join("keep"), "").unwrap();
+    for command in ["touch x; rm keep", "touch x $(rm keep)", "./touch x", "touch ../x"]
+    {
+        asks(&sandbox, &github, Reply::bash(command));
+        assert!(ran("keep") && !ran("x") && !sandbox.repo().join("../x").exists(), "{command}");
+    }
+    let elsewhere = sandbox.repo().parent().unwrap().join("elsewhere");
+    asks(&sandbox, &github, create(&elsewhere));
+    assert!(!elsewhere.exists());
+
+    // As before in another runtime, and when the session is resumed.
+    for (pid, command) in sandbox.processes() {
+        if command.contains("copilot-linux") {
+            kill(pid, "KILL");
+        }
+    }
+    sandbox.run(&["wait"]);
+    assert_eq!(run(&sandbox, &github, "touch f"), 0);
+    assert!(ran("f"));
+    sandbox.stop_all();
+    let done = sandbox.run(&["start", "--detach", "--json", "--resume", "lenient"]).expect_code(0);
+    assert_eq!(done.json().pop().unwrap()["allowedTools"], rules);
+    assert_eq!(run(&sandbox, &github, "touch g"), 0);
+    assert!(ran("g"));
+    sandbox.stop_all();
+}
+
+#[test]
+fn what_cannot_be_a_rule_is_said_before_anything_starts() {
     let sandbox = Sandbox::new();
-    for tool in ["url(example.com)", "github-mcp(create_issue)", "shell()", "Write"] {
-        let done = sandbox.run(&["start", "--demo", "--deny-tool", tool]).expect_code(2);
-        assert!(done.stderr.contains(&format!("--deny-tool {tool}: expected shell, shell(COMMAND)")), "{}", done.stderr);
+    for option in ["--allow-tool", "--deny-tool"] {
+        for tool in ["url(example.com)", "github-mcp(create_issue)", "shell()", "Write"] {
+            let done = sandbox.run(&["start", "--demo", option, tool]).expect_code(2);
+            assert!(done.stderr.contains(&format!("{option} {tool}: expected shell, shell(COMMAND)")), "{}", done.stderr);
+        }
     }
 }

@@ -1,0 +1,77 @@
+//! Permissions that are given here without asking anybody: those that `--allow-tool` names.
+//!
+//! Mission Control sees such a request for the moment until it is answered; whoever is faster there decides.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::Host;
+use crate::context::Context;
+use crate::output::Update;
+use crate::sdk::{self, Answer, Event, Request, SdkError};
+
+/// The runtime answers at once.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Answers that are on their way.
+#[derive(Debug, Default)]
+pub(super) struct Permits(JoinSet<(Request, Result<bool, SdkError>)>);
+
+impl Permits {
+    /// The next one that has arrived, for ever without any. Cancel-safe.
+    pub(super) async fn settled(&mut self) -> (Request, Result<bool, SdkError>) {
+        loop {
+            match self.0.join_next().await {
+                Some(Ok(settled)) => return settled,
+                // It panicked, which the panic's own message tells.
+                Some(Err(_)) => {}
+                None => return pending().await,
+            }
+        }
+    }
+
+    pub(super) fn are_settled(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The connection they were on is gone.
+    pub(super) fn forget(&mut self) {
+        self.0.abort_all();
+        self.0.detach_all();
+    }
+}
+
+impl Host {
+    /// Gives the permission that an event asks for, where the rules say so; whether they do.
+    pub(super) fn permit(&mut self, context: &mut Context<'_>, event: &Event) -> anyhow::Result<bool> {
+        let Event::Waiting(request) = event else { return Ok(false) };
+        if !sdk::allows(&self.options.allowed, &request.tool, &self.entry.directory) {
+            return Ok(false);
+        }
+        context.tell(&Update::Allowed(request))?;
+        let (session, request) = (self.session.clone(), request.clone());
+        self.permits.0.spawn(async move {
+            let answered = timeout(DEADLINE, session.answer(&request, &Answer::Yes)).await;
+            let late = |_| Err(SdkError::Deadline { step: "answering", limit: DEADLINE });
+            let settled = answered.unwrap_or_else(late);
+            (request, settled)
+        });
+        Ok(true)
+    }
+
+    /// A request whose answer did not arrive is one for a person.
+    pub(super) fn on_permitted(
+        &mut self,
+        context: &mut Context<'_>,
+        (request, settled): (Request, Result<bool, SdkError>),
+    ) -> anyhow::Result<()> {
+        match settled {
+            // Where somebody in Mission Control was faster, their answer is told.
+            Ok(_) => Ok(()),
+            Err(_) => self.on_waiting(context, &Event::Waiting(request)),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Which commands a line of shell runs, where that can be told for sure.
+
+use std::path::{Component, Path, PathBuf};
+
+/// The simple commands that bash makes of `text`, each as its words without their quotes; None where it may do anything else: expand,
+/// redirect, run in the background, define, nest. What is not known to be harmless counts as that.
+pub(super) fn commands(text: &str) -> Option<Vec<Vec<String>>> {
+    let mut commands = vec![Vec::new()];
+    // None: between words.
+    let mut word: Option<String> = None;
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        match character {
+            ' ' | '\t' => commands.last_mut()?.extend(word.take()),
+            ';' | '\n' | '|' | '&' => {
+                let doubled = rest.next_if_eq(&character).is_some();
+                if character == '&' && !doubled {
+                    return None;
+                }
+                commands.last_mut()?.extend(word.take());
+                commands.push(Vec::new());
+            }
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match rest.next()? {
+                        '\'' => break,
+                        other => word.push(harmless(other)?),
+                    }
+                }
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match rest.next()? {
+                        '"' => break,
+                        '$' | '`' => return None,
+                        '\\' => match rest.next()? {
+                            '\n' => return None,
+                            escaped @ ('"' | '\\' | '$' | '`') => word.push(escaped),
+                            other => word.extend(['\\', harmless(other)?]),
+                        },
+                        other => word.push(harmless(other)?),
+                    }
+                }
+            }
+            '\\' => word.get_or_insert_default().push(rest.next().filter(|escaped| !escaped.is_control())?),
+            // A comment could hide a quote, and a brace a path.
+            '$' | '`' | '<' | '>' | '(' | ')' | '{' | '}' | '#' => return None,
+            other => word.get_or_insert_default().push(harmless(other)?),
+        }
+    }
+    commands.last_mut()?.extend(word);
+    commands.retain(|command| !command.is_empty());
+    (!commands.is_empty()).then_some(commands)
+}
+
+fn harmless(character: char) -> Option<char> {
+    (!character.is_control() || matches!(character, '\n' | '\t')).then_some(character)
+}
+
+/// Whether a word cannot name a file outside `folder`, if it names one at all.
+pub(super) fn stays_inside(folder: &Path, word: &str) -> bool {
+    // Of an option with its value in one word, the value too.
+    let value = word.strip_prefix('-').and_then(|option| option.find(['/', '=']).map(|at| option[at..].trim_start_matches('=')));
+    let value = value.or_else(|| word.split_once('=').map(|(_, value)| value));
+    std::iter::once(word).chain(value).all(|path| is_inside(folder, Path::new(path)))
+}
+
+/// Whether a path, there or not, is inside `folder`, also where symbolic links lead elsewhere.
+pub(super) fn is_inside(folder: &Path, path: &Path) -> bool {
+    let Ok(folder) = folder.canonicalize() else { return false };
+    let parts: Vec<_> = path.components().collect();
+    let leads_away = |part: &Component<'_>| match part {
+        Component::ParentDir => true,
+        // Of old shells, `.*` and `.?` are also `..`.
+        Component::Normal(name) => name.to_str().is_none_or(|name| name.starts_with('.') && name.contains(['*', '?', '['])),
+        _ => false,
+    };
+    if parts.iter().any(leads_away) || path.to_str().is_none_or(|text| text.starts_with('~')) {
+        return false;
+    }
+    let mut path: PathBuf = folder.join(path);
+    loop {
+        match path.canonicalize() {
+            Ok(real) => return real.starts_with(&folder),
+            // A link that leads to nothing may be written through.
+            Err(_) if path.is_symlink() => return false,
+            Err(_) if !path.pop() => return false,
+            Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{commands, stays_inside};
+
+    #[test]
+    fn simple_commands_are_read_as_bash_reads_them() {
+        let read =
+            |text| commands(text).map(|commands| commands.iter().map(|words| words.join("·")).collect::<Vec<_>>().join(" / "));
+        for (text, expected) in [
+            ("touch a", "touch·a"),
+            ("  touch   a\tb  ", "touch·a·b"),
+            ("touch 'a; rm b' \"c && d\"", "touch·a; rm b·c && d"),
+            ("touch a\\ b \"say \\\"x\\\" \\n\"", "touch·a b·say \"x\" \\n"),
+            ("touch a; rm b", "touch·a / rm·b"),
+            ("git add . && git commit -m 'one\ntwo' | cat || true\nls", "git·add·. / git·commit·-m·one\ntwo / cat / true / ls"),
+            ("t'ou'ch \"\"", "touch·"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in [
+            "",
+            " ; ",
+            "touch $(rm x)",
+            "touch `rm x`",
+            "touch \"$(rm x)\"",
+            "touch \"`rm x`\"",
+            "touch $HOME",
+            "touch a > b",
+            "touch a < b",
+            "touch a & rm b",
+            "touch a |& rm b",
+            "(touch a)",
+            "touch() { rm b; }",
+            "touch {/etc,a}/b",
+            "touch a\\\nrm b",
+            "touch \"a\\\nb\"",
+            "touch a #'\nrm b\n#'",
+            "touch a #\nrm b",
+            "touch 'a",
+            "touch \"a",
+            "touch a\\",
+            "touch a\rrm b",
+            "touch $'a'",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_that_lead_elsewhere_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        std::fs::create_dir(folder.join("src")).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("/etc", folder.join("link")).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("/nowhere/at/all", folder.join("dangling")).unwrap();
+        let inside = folder.join("src/new/file").to_str().unwrap().to_owned();
+        for word in ["a", "src/a", "-m", "fix a/b", "main..feature", "HEAD~1", "*.rs", ".github/x", "--out=src/x", &inside] {
+            assert!(stays_inside(folder, word), "{word}");
+        }
+        for word in [
+            "../a",
+            "src/../../a",
+            "/etc/passwd",
+            "/",
+            "~/a",
+            "~root/a",
+            "--out=/etc/x",
+            "-o/etc/x",
+            "--out=../x",
+            "of=/dev/sda",
+            ".*",
+            ".?/x",
+            "src/.*/x",
+        ] {
+            assert!(!stays_inside(folder, word), "{word}");
+        }
+        #[cfg(unix)]
+        for word in ["link/x", "link", "dangling", "--out=link/x"] {
+            assert!(!stays_inside(folder, word), "{word}");
+        }
+    }
+}
