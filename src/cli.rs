@@ -268,6 +268,9 @@ pub(crate) struct CloudLaunch {
     #[arg(long, conflicts_with = "follow")]
     pub(crate) wait: bool,
 
+    #[command(flatten)]
+    pub(crate) bell: BellArgs,
+
     /// Open the link in this machine's browser
     #[arg(long)]
     pub(crate) open: bool,
@@ -320,6 +323,16 @@ pub(crate) struct SessionArgs {
     #[arg(long, value_name = "TOOL")]
     pub(crate) deny_tool: Vec<String>,
 
+    /// Run a command of the shell when something happens: ready, input, idle, ended, link-lost, link-restored, error; again for more
+    ///
+    /// The event is on the command's stdin, as a line of JSON, and in COPILOT_REMOTE_HOOK_* variables. A command has 30 s, and at most 8 run at
+    /// once.
+    #[arg(long, value_name = "EVENT=COMMAND", value_parser = hook)]
+    pub(crate) hook: Vec<Hook>,
+
+    #[command(flatten)]
+    pub(crate) bell: BellArgs,
+
     /// Return once the session is ready, and leave it running in the background
     #[arg(short, long)]
     pub(crate) detach: bool,
@@ -345,6 +358,56 @@ pub(crate) struct SessionArgs {
 
     #[command(flatten)]
     pub(crate) qr: QrArgs,
+}
+
+/// How a view calls for a person.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct BellArgs {
+    /// Ring the terminal's bell, and let it notify, when input is needed and when the agent is idle
+    #[arg(long)]
+    pub(crate) bell: bool,
+}
+
+/// `--hook`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Hook {
+    pub(crate) event: HookEvent,
+    pub(crate) command: String,
+}
+
+/// What hooks are run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum HookEvent {
+    /// The session is there, and shared as it was to be
+    Ready,
+    /// A permission, question or plan waits for a person
+    Input,
+    /// The agent has nothing to do any more
+    Idle,
+    /// The session has ended
+    Ended,
+    /// Mission Control does not have the session any more, against what is wanted
+    LinkLost,
+    /// It has it again
+    LinkRestored,
+    /// A turn failed, or the session
+    Error,
+}
+
+impl HookEvent {
+    /// The word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            HookEvent::Ready => "ready",
+            HookEvent::Input => "input",
+            HookEvent::Idle => "idle",
+            HookEvent::Ended => "ended",
+            HookEvent::LinkLost => "link-lost",
+            HookEvent::LinkRestored => "link-restored",
+            HookEvent::Error => "error",
+        }
+    }
 }
 
 /// `--on-hangup`.
@@ -507,6 +570,9 @@ pub(crate) struct Attach {
     pub(crate) target: Target,
 
     #[command(flatten)]
+    pub(crate) bell: BellArgs,
+
+    #[command(flatten)]
     pub(crate) qr: QrArgs,
 }
 
@@ -658,6 +724,19 @@ impl Remote {
             Remote::Export => "export",
             Remote::Off => "off",
         }
+    }
+}
+
+/// `input=COMMAND`.
+fn hook(text: &str) -> Result<Hook, String> {
+    let events = || HookEvent::value_variants().iter().map(|event| event.word()).collect::<Vec<_>>().join(", ");
+    let (event, command) = text.split_once('=').unwrap_or((text, ""));
+    let event =
+        HookEvent::from_str(event, false).map_err(|_| format!("expected EVENT=COMMAND, with an event of {}", events()))?;
+    match command.trim() {
+        "" => Err(format!("there is no command: expected {}=COMMAND", event.word())),
+        _ if command.len() > 16 * 1024 => Err("the command is too long: put it into a script".to_owned()),
+        _ => Ok(Hook { event, command: command.to_owned() }),
     }
 }
 

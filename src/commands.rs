@@ -13,6 +13,7 @@ pub(crate) mod prune;
 pub(crate) mod qr;
 pub(crate) mod remote;
 pub(crate) mod rename;
+pub(crate) mod run_hook;
 pub(crate) mod send;
 pub(crate) mod share;
 pub(crate) mod start;

@@ -1,9 +1,10 @@
 //! The environment: every variable that is read, and those that a runtime must not inherit.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// The names that this program reads, with their meaning; the man pages print this list.
-pub(crate) const DOCUMENTED: [(&str, &str); 15] = [
+pub(crate) const DOCUMENTED: [(&str, &str); 17] = [
     (COPILOT_CLI_PATH, "The Copilot CLI to run; --copilot wins over it."),
     (
         "COPILOT_GITHUB_TOKEN, GH_TOKEN, GITHUB_TOKEN",
@@ -14,11 +15,17 @@ pub(crate) const DOCUMENTED: [(&str, &str); 15] = [
         "The GitHub host, in this order; github.com without either. Links to another host are not shown.",
     ),
     (STATE_DIR, "The folder for the registry and logs, instead of the platform's state folder."),
+    (CONFIG, "The config file, instead of config.toml in the platform's config folder."),
     (CONNECTION_TOKEN, "The token of the runtime that --server names."),
     (TIMEOUT, "Default of --timeout."),
     (QR, "Default of --qr."),
     (QR_STYLE, "Default of --qr-style."),
     (COLOR, "Default of --color."),
+    (
+        "COPILOT_REMOTE_HOOK_EVENT, COPILOT_REMOTE_HOOK_SESSION, COPILOT_REMOTE_HOOK_NAME, COPILOT_REMOTE_HOOK_URL, \
+         COPILOT_REMOTE_HOOK_REPOSITORY, COPILOT_REMOTE_HOOK_MESSAGE",
+        "Are set for hooks. A session that a hook starts runs no hooks of the config file.",
+    ),
     ("NO_COLOR", "Not empty: no colour, unless --color=always. The QR code is then drawn without colour."),
     ("CLICOLOR_FORCE", "Not empty and not 0: colour also where the stream is no terminal."),
     ("TERM", "dumb or unset: no colour, no QR code, no keys."),
@@ -32,6 +39,9 @@ pub(crate) const TIMEOUT: &str = "COPILOT_REMOTE_TIMEOUT";
 pub(crate) const QR: &str = "COPILOT_REMOTE_QR";
 pub(crate) const QR_STYLE: &str = "COPILOT_REMOTE_QR_STYLE";
 pub(crate) const COLOR: &str = "COPILOT_REMOTE_COLOR";
+pub(crate) const CONFIG: &str = "COPILOT_REMOTE_CONFIG";
+/// Set for hooks: what happened.
+pub(crate) const HOOK_EVENT: &str = "COPILOT_REMOTE_HOOK_EVENT";
 pub(crate) const STATE_DIR: &str = "COPILOT_REMOTE_STATE_DIR";
 /// The runtime's own: how a client shows that it may connect.
 pub(crate) const CONNECTION_TOKEN: &str = "COPILOT_CONNECTION_TOKEN";
@@ -46,6 +56,12 @@ pub(crate) fn get_os(name: &str) -> Option<OsString> {
 /// The value of a variable, if it is Unicode and not empty.
 pub(crate) fn get(name: &str) -> Option<String> {
     get_os(name).and_then(|value| value.into_string().ok())
+}
+
+/// This very program, also where its file was replaced meanwhile, by an update.
+pub(crate) fn own_program() -> std::io::Result<PathBuf> {
+    let itself = PathBuf::from("/proc/self/exe");
+    if itself.exists() { Ok(itself) } else { std::env::current_exe() }
 }
 
 /// The host that links are expected on, in lower case: `github.com` or a GHE host.

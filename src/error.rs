@@ -62,7 +62,7 @@ impl Exit {
 }
 
 /// Arguments that parse but do not go together, or a value that cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct UsageError {
     pub(crate) message: String,

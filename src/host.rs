@@ -4,6 +4,7 @@ pub(crate) mod choice;
 mod circumstances;
 pub(crate) mod dialogue;
 pub(crate) mod handover;
+mod hooks;
 mod permits;
 mod recovery;
 pub(crate) mod remote;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use crate::cli::Remote;
+use crate::cli::{Hook, HookEvent, Remote};
 use crate::context::{Context, Deadline};
 use crate::error::{DeadlinePassed, Exit, Report};
 use crate::follow::Follower;
@@ -30,6 +31,7 @@ use crate::repo::{Repository, Slug};
 use crate::sdk::{Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
 use choice::Choice;
 use dialogue::Dialogue;
+use hooks::Hooks;
 use permits::Permits;
 use runtimes::Joined;
 
@@ -57,6 +59,7 @@ pub(crate) struct Plan {
     pub(crate) repository: Option<Repository>,
     pub(crate) no_repo: bool,
     pub(crate) qr: QrOptions,
+    pub(crate) hooks: Vec<Hook>,
 }
 
 /// One session, the runtime that it lives in, and our hold on both.
@@ -75,6 +78,9 @@ pub(crate) struct Host {
     recoveries: Vec<Instant>,
     dialogue: Dialogue,
     permits: Permits,
+    hooks: Hooks,
+    /// What the agent said last.
+    last_said: String,
     /// When sharing is tried again that failed after a recovery.
     share_at: Option<tokio::time::Instant>,
     options: SessionOptions,
@@ -122,6 +128,8 @@ impl Host {
                 recoveries: Vec::new(),
                 dialogue: Dialogue::default(),
                 permits: Permits::default(),
+                hooks: Hooks::new(plan.hooks),
+                last_said: String::new(),
                 share_at: None,
                 options: plan.options,
                 qr: plan.qr,
@@ -138,9 +146,12 @@ impl Host {
         }
     }
 
-    /// Shows the session: see [`show`].
-    pub(crate) fn show(&self, context: &mut Context<'_>) -> anyhow::Result<()> {
-        show(context, &self.entry, &self.qr)
+    /// Shows the session, see [`show`]: it is ready.
+    pub(crate) fn show(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        show(context, &self.entry, &self.qr)?;
+        let entry = self.entry.clone();
+        self.hook(context, HookEvent::Ready, "", Some(&Update::Ready(&entry)));
+        Ok(())
     }
 
     /// Sends the first prompt; to a session that has another host by now, waits until it is part of the session: whoever waits for its
@@ -176,7 +187,7 @@ impl Host {
     }
 
     /// Closes the session, unless it has another host or is gone already.
-    pub(crate) async fn end(self, context: &mut Context<'_>, ending: anyhow::Result<Ending>) -> anyhow::Result<Exit> {
+    pub(crate) async fn end(mut self, context: &mut Context<'_>, ending: anyhow::Result<Ending>) -> anyhow::Result<Exit> {
         if let Ok(Ending::Detached) = ending {
             context.terminal.status(None);
             return Ok(Exit::Done);
@@ -188,9 +199,13 @@ impl Host {
                 _ = context.shutdown.next() => false,
             };
         if let Err(error) = &ending {
-            context.record(&Update::Failed(&Report::from(error)));
+            let report = Report::from(error);
+            context.record(&Update::Failed(&report));
+            self.hook(context, HookEvent::Error, &report.message, Some(&Update::Failed(&report)));
         }
-        context.record(&Update::Ended(*ending.as_ref().unwrap_or(&Ending::Failed)));
+        let ended = Update::Ended(*ending.as_ref().unwrap_or(&Ending::Failed));
+        context.record(&ended);
+        self.hook(context, HookEvent::Ended, "", Some(&ended));
         self.registry.forget_host_log(&self.entry.session_id);
         drop(self.hold);
         // After a second signal nothing is waited for.

@@ -6,12 +6,14 @@ mod choose;
 mod cli;
 mod cloud;
 mod commands;
+mod config;
 mod context;
 mod demo;
 mod env;
 mod error;
 mod follow;
 mod help;
+mod hook;
 mod host;
 mod input;
 mod line;
@@ -49,6 +51,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.get(1).and_then(|argument| argument.to_str()) {
         Some(sdk::DEMO_RUNTIME) => return hidden(async |terminal| commands::demo_runtime::run(terminal).await),
         Some(handover::NEXT_HOST) => return hidden(next_host),
+        Some(hook::RUN_HOOK) => return hidden(async |terminal| commands::run_hook::run(terminal)),
         _ => {}
     }
     if let Some(code) = commands::completions::complete(&arguments) {
@@ -62,7 +65,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     logging::init(cli.global.verbose);
     let json = cli.global.json;
-    let color = settings::setting(cli.global.color, env::COLOR, settings::word);
+    let color = settings::without_config(cli.global.color, env::COLOR, settings::word);
     let color_or_auto = color.as_ref().ok().copied().flatten().unwrap_or(cli::When::Auto);
     let mut terminal = Terminal::new(color_or_auto, cli.global.quiet, cli.global.verbose > 0);
     if let Err(error) = color {

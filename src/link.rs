@@ -27,7 +27,8 @@ pub(crate) struct QrOptions {
 impl QrOptions {
     /// Refuses a file that cannot be written, before anything is started.
     pub(crate) fn new(args: QrArgs) -> Result<Self, UsageError> {
-        let style = match setting(args.qr_style, env::QR_STYLE, word)?.unwrap_or(QrStyle::Auto) {
+        let style = match setting(args.qr_style, env::QR_STYLE, |config| config.qr_style.as_ref(), word)?.unwrap_or(QrStyle::Auto)
+        {
             QrStyle::Auto => StyleChoice::Auto,
             QrStyle::Half => StyleChoice::Half,
             QrStyle::Wide => StyleChoice::Wide,
@@ -37,7 +38,7 @@ impl QrOptions {
         if let Some(file) = &args.qr_file {
             check_file(file)?;
         }
-        let when = setting(args.qr, env::QR, word)?.unwrap_or(When::Auto);
+        let when = setting(args.qr, env::QR, |config| config.qr.as_ref(), word)?.unwrap_or(When::Auto);
         Ok(Self { when, request: Request { style, invert: args.qr_invert }, file: args.qr_file })
     }
 }

@@ -1,12 +1,27 @@
-//! Settings: flag > environment variable > default.
+//! Settings: flag > environment variable > config file > default.
 
 use clap::ValueEnum;
 
+use crate::config::Config;
 use crate::env;
 use crate::error::UsageError;
 
-/// The value of a setting: of its flag, else of its environment variable.
+/// The value of a setting: of its flag, else of its environment variable, else of the config file.
 pub(crate) fn setting<T>(
+    flag: Option<T>,
+    variable: &'static str,
+    key: impl Fn(&Config) -> Option<&String>,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, UsageError> {
+    let config = Config::get()?;
+    match without_config(flag, variable, &parse)? {
+        Some(found) => Ok(Some(found)),
+        None => key(config).map(|text| parse(text).map_err(|wanted| config.wrong(text, &wanted))).transpose(),
+    }
+}
+
+/// The same for what is needed before anything is read.
+pub(crate) fn without_config<T>(
     flag: Option<T>,
     variable: &'static str,
     parse: impl Fn(&str) -> Result<T, String>,

@@ -57,6 +57,7 @@ pub(crate) struct Terminal {
     utf8: bool,
     quiet: bool,
     log: bool,
+    bell: bool,
     status: Option<String>,
     keyboard: Option<Keyboard>,
     /// The line that is being typed, in place of the status.
@@ -80,6 +81,7 @@ impl Terminal {
             utf8: is_utf8(),
             quiet,
             log,
+            bell: false,
             status: None,
             keyboard: None,
             editor: None,
@@ -226,6 +228,20 @@ impl Terminal {
             self.data("")
         } else {
             Ok(())
+        }
+    }
+
+    /// Whether [`Self::ring`] does something.
+    pub(crate) fn let_ring(&mut self, bell: bool) {
+        self.bell = bell && self.is_interactive();
+    }
+
+    /// Calls for the person: by a notification, where the terminal knows OSC 9, and by its bell.
+    pub(crate) fn ring(&self, text: &str) {
+        const LENGTH: usize = 120;
+        if self.bell {
+            let text: String = self.clean(text).chars().take(LENGTH).collect();
+            self.write(format!("\x1b]9;copilot-remote: {text}\x07\x07"));
         }
     }
 

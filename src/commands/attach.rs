@@ -5,6 +5,7 @@ use tokio::time::timeout;
 
 use crate::choose;
 use crate::cli::Attach;
+use crate::config::Config;
 use crate::context::Context;
 use crate::error::Exit;
 use crate::follow::Follower;
@@ -31,6 +32,8 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Attach) -> anyhow::Resu
     while let Some(record) = follower.there()? {
         see(&mut dialogue, &record);
     }
+    dialogue.calm();
+    context.terminal.let_ring(args.bell.bell || Config::get()?.bell);
     host::show(context, &entry, &qr)?;
     let keys = context.terminal.open_keyboard()?;
     if keys {
@@ -132,7 +135,9 @@ fn see(dialogue: &mut Dialogue, record: &Record) -> Option<Request> {
         }
         "answered" => dialogue.remove(&told.id),
         "prompt" => dialogue.keep(&told.text),
-        "ready" | "idle" | "turnAborted" | "relaunched" | "ended" => dialogue.clear(),
+        "idle" => dialogue.idle(),
+        "turnFailed" => dialogue.failed(&told.message),
+        "ready" | "turnAborted" | "relaunched" | "ended" => dialogue.clear(),
         _ => {}
     }
     None

@@ -154,6 +154,7 @@ fn given(args: &CloudLaunch) -> Option<&'static str> {
         ("--no-repo", args.no_repo),
         ("--prompt", args.prompt.is_some()),
         ("--follow", args.follow),
+        ("--bell", args.bell.bell),
         ("--wait", args.wait),
         ("--open", args.open),
         ("--allow-duplicates", args.allow_duplicates),
@@ -174,6 +175,9 @@ fn check(args: &CloudLaunch, many: bool) -> Result<(), UsageError> {
             "--repos-from - and --prompt - both read stdin",
             "give the prompt as an argument, or after a tab in each line",
         ));
+    }
+    if args.bell.bell && !args.follow {
+        return Err(UsageError::new("--bell rings in the live view", "add --follow, or leave it out"));
     }
     let qr = args.qr.qr_file.is_some();
     for (name, given) in [("--follow", args.follow), ("--open", args.open), ("--qr-file", qr)] {

@@ -46,7 +46,9 @@ async fn switch(
     wanted: Remote,
     timeout: TimeoutArgs,
 ) -> anyhow::Result<SessionEntry> {
-    let deadline = Deadline::new(setting(timeout.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
+    let deadline = Deadline::new(
+        setting(timeout.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT),
+    );
     let switching = remote::switch_from_outside(registry, &entry.session_id, wanted);
     let (entry, seen) = context.step(&format!("switching remote {}", wanted.word()), deadline, switching).await?;
     if !seen {

@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
     let limit = match args.timeout {
         Some(limit) => limit,
         None if args.wait => NO_TIMEOUT,
-        None => setting(None, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT),
+        None => setting(None, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT),
     };
     let deadline = Deadline::new(limit);
     let prompt = if args.prompt == "-" { input::text(context, deadline, "prompt").await? } else { args.prompt };

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use crate::cli::{self, OnDemand, OnHangup, Remote, SessionArgs, Start};
+use crate::config::Config;
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, UsageError};
 use crate::host::choice::{self, Choice};
@@ -48,7 +49,8 @@ async fn open(
         return Err(UsageError::new(why, "allow all of them: --allow-tool shell").into());
     }
     let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
-    let deadline = Deadline::new(setting(args.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(TIMEOUT));
+    let deadline =
+        Deadline::new(setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT));
     let (prompt, token) = read_inputs(context, deadline, args.prompt, args.token_stdin).await?;
     let demo = args.runtime.demo;
     let repository = if args.no_repo || demo {
@@ -77,7 +79,11 @@ async fn open(
     let slug = repository.as_ref().map(|repository| repository.slug.clone());
     let resume = which.map(|which| resume::Wanted { which, repository: slug, directory: context.directory.clone() });
     let permission_mode = String::new();
-    let plan = Plan { deadline, runtime, demo, options, resume, remote, permission_mode, repository, no_repo, qr };
+    let config = Config::get()?;
+    context.terminal.let_ring(args.bell.bell || config.bell);
+    let mut hooks = config.hooks();
+    hooks.extend(args.hook);
+    let plan = Plan { deadline, runtime, demo, options, resume, remote, permission_mode, repository, no_repo, qr, hooks };
     let mut host = Host::open(context, plan).await?;
     if !args.detach {
         let shown = async {

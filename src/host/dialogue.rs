@@ -74,6 +74,8 @@ pub(crate) struct Dialogue {
     under_way: Option<(Act, JoinHandle<Result<bool, SdkError>>)>,
     /// The prompts of the session, and what was typed here, the last one at the end.
     earlier: Vec<String>,
+    /// What a person is to be called for.
+    alert: Option<String>,
     /// How a line is ended was said.
     explained: bool,
 }
@@ -96,14 +98,32 @@ impl Dialogue {
         match event {
             Event::Waiting(request) => self.add(request.clone()),
             Event::Answered { id, .. } => self.remove(id),
-            Event::Idle | Event::Aborted { .. } | Event::Ended => self.clear(),
+            Event::Idle => self.idle(),
+            Event::Failed { message } => self.failed(message),
+            Event::Aborted { .. } | Event::Ended => self.clear(),
             Event::Prompt { text, .. } => self.keep(text),
             _ => {}
         }
     }
 
     pub(crate) fn add(&mut self, request: Request) {
+        self.alert = Some(format!("an answer is needed: {}", request.what));
         self.asked.add(request);
+    }
+
+    /// The agent has nothing to do.
+    pub(crate) fn idle(&mut self) {
+        self.alert = Some("the agent is idle".to_owned());
+        self.clear();
+    }
+
+    pub(crate) fn failed(&mut self, message: &str) {
+        self.alert = Some(format!("a turn failed: {message}"));
+    }
+
+    /// What happened so far calls for nobody.
+    pub(crate) fn calm(&mut self) {
+        self.alert = None;
     }
 
     /// It was answered, here or elsewhere.
@@ -217,9 +237,12 @@ impl Dialogue {
         line.is_some()
     }
 
-    /// Takes back a line whose request waits no longer, and says which keys answer the one that is the first now. `shown`: the one that
+    /// Calls for the person, takes back a line whose request waits no longer, and says which keys answer the one that is the first now. `shown`: the one that
     /// was just told in full; another is told again.
     pub(crate) fn keep_up(&mut self, context: &mut Context<'_>, shown: Option<&Request>) {
+        if let Some(alert) = self.alert.take() {
+            context.terminal.ring(&alert);
+        }
         let about = self.typing.as_ref().and_then(Typing::request);
         if about.is_some_and(|about| self.asked.requests.iter().all(|request| request.id != about.id))
             && let Some(text) = context.terminal.take_line()

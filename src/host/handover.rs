@@ -30,7 +30,7 @@ use super::choice::Choice;
 use super::runtimes::Joined;
 use super::view::View;
 use super::{Host, Kept, Progress};
-use crate::cli::Remote;
+use crate::cli::{Hook, Remote};
 use crate::context::{Context, Deadline};
 use crate::env;
 use crate::line::{Line, Tone};
@@ -57,6 +57,7 @@ pub(crate) struct Order {
     entry: SessionEntry,
     options: SessionOptions,
     choice: Choice,
+    hooks: Vec<Hook>,
 }
 
 /// How the session is.
@@ -94,7 +95,12 @@ impl Host {
     }
 
     async fn hand_over_to(&mut self, context: &mut Context<'_>, next: &mut Next, deadline: Deadline) -> anyhow::Result<()> {
-        let order = Order { entry: self.entry.clone(), options: self.options.clone(), choice: self.choice.clone() };
+        let order = Order {
+            entry: self.entry.clone(),
+            options: self.options.clone(),
+            choice: self.choice.clone(),
+            hooks: self.hooks.all().to_vec(),
+        };
         let arriving = async {
             next.tell(&order).await?;
             next.hear(ATTACHED).await
@@ -180,6 +186,8 @@ impl Host {
             recoveries: Vec::new(),
             dialogue: super::dialogue::Dialogue::default(),
             permits: super::permits::Permits::default(),
+            hooks: super::hooks::Hooks::new(order.hooks),
+            last_said: String::new(),
             share_at,
             options: order.options,
             choice: order.choice,
@@ -220,10 +228,7 @@ impl Next {
             options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
         }
         let errors = options.open(&errors).with_context(|| format!("{} cannot be written", errors.display()))?;
-        // Also where the program's file was replaced meanwhile, by an update.
-        let itself = std::path::Path::new("/proc/self/exe");
-        let program = if itself.exists() { itself.to_owned() } else { std::env::current_exe()? };
-        let mut command = CommandWrap::with_new(program, |command| {
+        let mut command = CommandWrap::with_new(env::own_program()?, |command| {
             command
                 .arg(NEXT_HOST)
                 .env(env::STATE_DIR, registry.folder())

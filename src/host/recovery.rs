@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Host, remote, runtimes};
-use crate::cli::Remote;
+use crate::cli::{HookEvent, Remote};
 use crate::context::{Context, Deadline};
 use crate::line::{Line, Tone};
 use crate::link;
@@ -30,7 +30,12 @@ impl Host {
         self.recoveries.push(Instant::now());
         let deadline = Deadline::new(DEADLINE);
         let interrupted = self.progress.working || !self.progress.waiting.is_empty();
-        context.terminal.say(&Line::new(Tone::Attention, "the connection to the Copilot CLI broke"));
+        let broke = "the connection to the Copilot CLI broke";
+        context.terminal.say(&Line::new(Tone::Attention, broke));
+        let was_shared = self.entry.remote != Remote::Off;
+        if was_shared {
+            self.hook(context, HookEvent::LinkLost, broke, None);
+        }
         let joined = runtimes::acquire(context, &self.registry, &self.choice, deadline, Some(&self.joined.entry)).await?;
         let dead = std::mem::replace(&mut self.joined, joined);
 
@@ -55,6 +60,9 @@ impl Host {
         }
         self.publish(context);
         context.tell(&Update::Remote { remote: self.entry.remote, url: self.entry.link() })?;
+        if was_shared && self.entry.remote != Remote::Off {
+            self.hook(context, HookEvent::LinkRestored, "", None);
+        }
         let message = if interrupted {
             "copilot-remote: the Copilot CLI died and was started again. The turn that was running was interrupted; send a prompt to go on."
         } else {

@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::dialogue::Heard;
 use super::remote::{self, Switched};
-use super::{Host, handover};
-use crate::cli::Remote;
+use super::{Host, handover, hooks};
+use crate::cli::{HookEvent, Remote};
 use crate::context::{Context, Deadline};
 use crate::error::{Interrupted, Report, Seconds};
 use crate::line::{Line, Tone};
@@ -169,6 +169,9 @@ impl Host {
                         self.dialogue.keep_up(context, None);
                     }
                 }
+                (event, wrong) = self.hooks.done() => if let Some(wrong) = wrong {
+                    hooks::say_failed(context, event, &wrong);
+                },
                 switched = view.switch.done() => self.on_switched(context, &mut view, switched)?,
                 () = at(share_at), if may_share => {
                     self.share_at = None;
@@ -208,6 +211,7 @@ impl Host {
         }
         self.progress.see(event);
         self.kept.see(event);
+        self.hook_on(context, event);
         self.dialogue.see(event);
         let before = (self.entry.remote, self.entry.url.clone());
         match event {
@@ -252,6 +256,7 @@ impl Host {
     pub(super) fn on_waiting(&mut self, context: &mut Context<'_>, event: &Event) -> anyhow::Result<()> {
         self.progress.see(event);
         self.dialogue.see(event);
+        self.hook_on(context, event);
         self.publish(context);
         Ok(context.tell(&Update::Event(event))?)
     }
@@ -315,6 +320,9 @@ impl Host {
         }
         self.publish(context);
         drop(switched.turn);
+        if again && self.entry.remote != Remote::Off {
+            self.hook(context, HookEvent::LinkRestored, "", None);
+        }
         if before == (self.entry.remote, self.entry.url.clone()) { Ok(()) } else { self.tell_remote(context, view) }
     }
 }

@@ -162,6 +162,21 @@ pub(crate) fn error_line(report: &Report) -> String {
     document(Payload::Error { code: report.exit.code(), reason: report.reason, message: &report.message, hints: &report.hints })
 }
 
+/// What a hook gets: the event, its essence in a few words, the line of the contract that tells of it (None: there is none, or it is too
+/// long), and the session.
+pub(crate) fn hook_document(event: &str, message: &str, data: Option<&str>, entry: &SessionEntry) -> String {
+    #[derive(Serialize)]
+    struct Hook<'a> {
+        r#type: &'static str,
+        event: &'a str,
+        message: &'a str,
+        data: Option<serde_json::Value>,
+        session: Session<'a>,
+    }
+    let data = data.and_then(|line| serde_json::from_str(line).ok());
+    document(Hook { r#type: "hook", event, message, data, session: session(entry) })
+}
+
 /// One line: the payload, and what every line has.
 pub(super) fn document(payload: impl Serialize) -> String {
     let envelope = Envelope { schema_version: 1, time: jiff::Timestamp::now().to_string(), payload };

@@ -9,6 +9,7 @@ mod control;
 mod demo;
 mod failures;
 mod generated;
+mod hooks;
 mod locate;
 mod policy;
 mod real;

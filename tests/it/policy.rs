@@ -117,8 +117,7 @@ fn what_is_allowed_runs_unasked_and_nothing_else_does() {
     assert!(status.contains("allowed:    shell(touch:*), write\n"), "{status}");
 
     std::fs::write(sandbox.repo().join("keep"), "").unwrap();
-    for command in ["touch x; rm keep", "touch x $(rm keep)", "./touch x", "touch ../x"]
-    {
+    for command in ["touch x; rm keep", "touch x $(rm keep)", "./touch x", "touch ../x"] {
         asks(&sandbox, &github, Reply::bash(command));
         assert!(ran("keep") && !ran("x") && !sandbox.repo().join("../x").exists(), "{command}");
     }

@@ -4,6 +4,7 @@ use super::{NO_TIMEOUT, Run, look_up};
 use crate::cloud::launch::{Launcher, Live, Progress};
 use crate::cloud::lookup::Lookup;
 use crate::cloud::{Created, Order, Ready, follow};
+use crate::config::Config;
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, Interrupted, Report, WAITING};
 use crate::host::runtimes::{self, Joined};
@@ -64,6 +65,7 @@ async fn start(
 async fn stay(context: &mut Context<'_>, live: &mut Live, ready: &Ready, run: &Run) -> anyhow::Result<Exit> {
     show(context, ready, run)?;
     if run.args.follow {
+        context.terminal.let_ring(run.args.bell.bell || Config::get()?.bell);
         return follow::follow(context, live, ready, &run.qr).await;
     }
     if !run.args.wait {

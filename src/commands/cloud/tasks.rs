@@ -53,7 +53,9 @@ pub(super) async fn open(context: &mut Context<'_>, args: CloudOpen) -> anyhow::
 /// The account's tasks, each with the link that it should be found by.
 async fn find(context: &mut Context<'_>, args: CloudList) -> anyhow::Result<Vec<(Task, Option<Link>)>> {
     let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
-    let deadline = Deadline::new(setting(args.timeout, env::TIMEOUT, cli::duration)?.unwrap_or(RUNTIME_TIMEOUT));
+    let deadline = Deadline::new(
+        setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(RUNTIME_TIMEOUT),
+    );
     let choice = Choice::new(&args.runtime, server)?;
     let registry = Registry::create()?;
     let mut joined = runtimes::acquire(context, &registry, &choice, deadline, None).await?;

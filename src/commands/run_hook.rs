@@ -1,0 +1,12 @@
+//! A hook, run by a process of its own: started by this program, never typed.
+
+use crate::hook;
+use crate::terminal::Terminal;
+
+/// Runs it, and tells on stdout what went wrong. Whoever started it may be gone.
+pub(crate) fn run(terminal: &mut Terminal) -> anyhow::Result<u8> {
+    if let Some(wrong) = hook::run() {
+        let _ = terminal.data(&wrong);
+    }
+    Ok(0)
+}
