@@ -179,11 +179,11 @@ pub(crate) struct Start {
     pub(crate) remote: Option<Remote>,
 
     /// Go on with a session that ended: its name, its id, or the beginning of one; left out, you are asked which of this repository's
-    #[arg(long, value_name = "SESSION", num_args = 0..=1, default_missing_value = "", conflicts_with = "continue_last")]
+    #[arg(long, value_name = "SESSION", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["continue_last", "worktree"])]
     pub(crate) resume: Option<String>,
 
     /// Go on with the last session of this repository
-    #[arg(long = "continue")]
+    #[arg(long = "continue", conflicts_with = "worktree")]
     pub(crate) continue_last: bool,
 
     #[command(flatten)]
@@ -332,6 +332,11 @@ pub(crate) struct SessionArgs {
 
     #[command(flatten)]
     pub(crate) bell: BellArgs,
+
+    /// Work in a git worktree of this branch, next to the repository; both are made if they are not there. Left out, the branch is
+    /// copilot/NAME
+    #[arg(long, value_name = "BRANCH", num_args = 0..=1, default_missing_value = "", conflicts_with = "demo")]
+    pub(crate) worktree: Option<String>,
 
     /// Return once the session is ready, and leave it running in the background
     #[arg(short, long)]

@@ -332,6 +332,8 @@ fn repo(cause: &RepoError, error: &anyhow::Error) -> Report {
         RepoError::NotAttached { .. } => {
             Report::new(Exit::Repository, "not-a-repository", error).hint("share it all the same: copilot-remote on --no-repo")
         }
+        RepoError::Worktree { .. } => Report::new(Exit::Repository, "worktree", error)
+            .hint("another branch: --worktree BRANCH; what there is: git worktree list"),
         RepoError::Git { .. } => Report::new(Exit::Repository, "git", error).hint("or go without a repository: --no-repo"),
     }
 }

@@ -27,6 +27,7 @@ use crate::line::{Line, Tone};
 use crate::link::{self, QrOptions};
 use crate::output::{self, Ending, Update};
 use crate::registry::{self, Activity, Registry, SessionEntry};
+use crate::repo::worktree::Worktree;
 use crate::repo::{Repository, Slug};
 use crate::sdk::{Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
 use choice::Choice;
@@ -60,6 +61,7 @@ pub(crate) struct Plan {
     pub(crate) no_repo: bool,
     pub(crate) qr: QrOptions,
     pub(crate) hooks: Vec<Hook>,
+    pub(crate) worktree: Option<Worktree>,
 }
 
 /// One session, the runtime that it lives in, and our hold on both.
@@ -213,6 +215,9 @@ impl Host {
         let ending = ending?;
         // Nobody may be there to read it.
         let _ = context.say_update(&Update::Ended(ending));
+        if let Some(worktree) = &self.entry.worktree {
+            context.terminal.say(&output::worktree_line(worktree));
+        }
         Ok(match ending {
             Ending::Signal(signal) => Exit::Signal(signal),
             Ending::Stopped | Ending::Elsewhere | Ending::OutputClosed | Ending::Detached | Ending::Failed => Exit::Done,
@@ -404,6 +409,7 @@ impl Opening<'_> {
         entry.name.clone_from(&plan.options.name);
         entry.repository = attached.repository;
         entry.branch = attached.branch;
+        entry.worktree.clone_from(&plan.worktree);
         entry.allowed.clone_from(&plan.options.allowed);
         entry.denied.clone_from(&plan.options.denied);
         if !plan.permission_mode.is_empty() {

@@ -16,7 +16,9 @@ use crate::sdk::{Event, Login, Request, Rule};
 
 pub(crate) use bar::Bar;
 pub(crate) use columns::stored_line;
-pub(crate) use human::{Leave, account_lines, help_lines, progress, report_lines, status_line, waiting as request_lines};
+pub(crate) use human::{
+    Leave, account_lines, help_lines, progress, report_lines, status_line, waiting as request_lines, worktree_line,
+};
 pub(crate) use json::{error_line, hook_document, line as json_line};
 pub(crate) use sanitise::sanitised;
 pub(crate) use table::{

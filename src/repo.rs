@@ -3,6 +3,8 @@
 //! The answer only decides early whether to refuse and what to show: which repository a session is attached to is what the
 //! runtime says.
 
+pub(crate) mod worktree;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -68,6 +70,8 @@ pub(crate) enum RepoError {
     NotAttached { path: PathBuf },
     #[error("git cannot read the repository: {message}")]
     Git { message: String },
+    #[error("there is no worktree for the session: {message}")]
+    Worktree { message: String },
 }
 
 /// Finds the repository of `directory` on the GitHub host `host`.
@@ -76,12 +80,7 @@ pub(crate) enum RepoError {
 pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, RepoError> {
     let root = git(directory, &["rev-parse", "--show-toplevel"]).await?;
     if !root.status.success() {
-        let message = Some(first_line(&root.stderr)).filter(|said| !said.is_empty()).unwrap_or_else(|| root.status.to_string());
-        return Err(if message.contains("not a git repository") {
-            RepoError::NotARepository { path: directory.to_owned() }
-        } else {
-            RepoError::Git { message }
-        });
+        return Err(unreadable(directory, &root));
     }
     let (remotes, head) =
         tokio::join!(git(directory, &["remote", "-v"]), git(directory, &["symbolic-ref", "--quiet", "--short", "HEAD"]));
@@ -118,6 +117,16 @@ pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, Rep
             plain && (host.contains("github") || host.ends_with(".ghe.com"))
         }),
     })
+}
+
+/// Why git could not tell anything of `directory`.
+fn unreadable(directory: &Path, output: &Output) -> RepoError {
+    let message = Some(first_line(&output.stderr)).filter(|said| !said.is_empty()).unwrap_or_else(|| output.status.to_string());
+    if message.contains("not a git repository") {
+        RepoError::NotARepository { path: directory.to_owned() }
+    } else {
+        RepoError::Git { message }
+    }
 }
 
 /// What of this branch, the current one, that repository on GitHub does not have: None, if it has all, or that cannot be told.

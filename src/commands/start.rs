@@ -10,14 +10,18 @@ use crate::error::{Exit, UsageError};
 use crate::host::choice::{self, Choice};
 use crate::host::resume::{self, Which};
 use crate::host::{Host, Plan, handover};
+use crate::line::{Line, Tone};
 use crate::link::QrOptions;
 use crate::repo::RepoError;
+use crate::repo::worktree::{self, Worktree};
 use crate::sdk::{Rule, Secret, SessionOptions};
 use crate::settings::setting;
-use crate::{env, input, logout, repo};
+use crate::{env, input, logout, output, repo};
 
 /// From nothing to a link takes about a second (measured); on a train, longer.
 const TIMEOUT: Duration = Duration::from_mins(1);
+/// A big repository is checked out.
+const WORKTREE: Duration = Duration::from_mins(10);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Start) -> anyhow::Result<Exit> {
     let which = match (args.resume, args.continue_last) {
@@ -44,10 +48,6 @@ async fn open(
     let qr = QrOptions::new(args.qr)?;
     let denied = rules("--deny-tool", &args.deny_tool)?;
     let allowed = rules("--allow-tool", &args.allow_tool)?;
-    if let Some(rule) = allowed.iter().find(|rule| cfg!(windows) && rule.names_commands()) {
-        let why = format!("--allow-tool {rule}: commands of PowerShell cannot be told apart here");
-        return Err(UsageError::new(why, "allow all of them: --allow-tool shell").into());
-    }
     let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
     let deadline =
         Deadline::new(setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT));
@@ -66,6 +66,19 @@ async fn open(
         }
     };
     let runtime = Choice::new(&args.runtime, server)?;
+    let config = Config::get()?;
+    context.terminal.let_ring(args.bell.bell || config.bell);
+    let mut hooks = config.hooks();
+    hooks.extend(args.hook);
+    // Last of all, so that nothing is made for a session that cannot come about.
+    let (deadline, worktree) = match &args.worktree {
+        None => (deadline, None),
+        Some(branch) => {
+            let worktree = enter_worktree(context, branch, args.name.as_deref()).await?;
+            (deadline.again(), Some(worktree))
+        }
+    };
+    let made = worktree.clone().filter(|worktree| !worktree.reused);
     let options = SessionOptions {
         directory: context.directory.clone(),
         name: args.name,
@@ -79,12 +92,15 @@ async fn open(
     let slug = repository.as_ref().map(|repository| repository.slug.clone());
     let resume = which.map(|which| resume::Wanted { which, repository: slug, directory: context.directory.clone() });
     let permission_mode = String::new();
-    let config = Config::get()?;
-    context.terminal.let_ring(args.bell.bell || config.bell);
-    let mut hooks = config.hooks();
-    hooks.extend(args.hook);
-    let plan = Plan { deadline, runtime, demo, options, resume, remote, permission_mode, repository, no_repo, qr, hooks };
-    let mut host = Host::open(context, plan).await?;
+    let plan =
+        Plan { deadline, runtime, demo, options, resume, remote, permission_mode, repository, no_repo, qr, hooks, worktree };
+    let mut host = match Host::open(context, plan).await {
+        Ok(host) => host,
+        Err(error) => {
+            made.iter().for_each(|worktree| context.terminal.say(&output::worktree_line(worktree)));
+            return Err(error);
+        }
+    };
     if !args.detach {
         let shown = async {
             host.show(context)?;
@@ -108,13 +124,31 @@ async fn open(
     Ok(Exit::Done)
 }
 
-/// What is not understood is refused: a rule that is left out would let a tool be used.
+/// Makes a worktree, or finds it, and goes there.
+async fn enter_worktree(context: &mut Context<'_>, branch: &str, name: Option<&str>) -> anyhow::Result<Worktree> {
+    let branch = if branch.is_empty() { worktree::branch_for(name) } else { branch.to_owned() };
+    let directory = context.directory.clone();
+    let adding = worktree::add(&directory, &branch);
+    let worktree = context.step("making the worktree", Deadline::new(WORKTREE), adding).await?;
+    let what = if worktree.reused { "worktree, as it was" } else { "new worktree" };
+    let text = format!("{what}: {}, branch {}", worktree.path.display(), worktree.branch);
+    context.terminal.say(&Line::new(Tone::Plain, text));
+    context.directory.clone_from(&worktree.path);
+    Ok(worktree)
+}
+
+/// What is not understood is refused: a rule that is left out would let a tool be used, or ask for ever.
 fn rules(option: &str, tools: &[String]) -> Result<Vec<Rule>, UsageError> {
     let rule = |text: &String| {
         text.parse()
             .map_err(|why| UsageError::new(format!("{option} {text}: {why}"), format!("for example: {option} 'shell(rm:*)'")))
     };
-    tools.iter().map(rule).collect()
+    let rules = tools.iter().map(rule).collect::<Result<Vec<Rule>, _>>()?;
+    if let Some(rule) = rules.iter().find(|rule| cfg!(windows) && option == "--allow-tool" && rule.names_commands()) {
+        let why = format!("{option} {rule}: commands of PowerShell cannot be told apart here");
+        return Err(UsageError::new(why, "allow all of them: --allow-tool shell"));
+    }
+    Ok(rules)
 }
 
 /// The prompt and the token; at most one of them comes from stdin.

@@ -52,6 +52,9 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Stop) -> anyhow::Result
     context.terminal.status(None);
     for (entry, how) in &stopped {
         context.terminal.say(&Line::new(Tone::Strong, format!("stopped {}: {}", entry.label(), how.words())));
+        if let Some(worktree) = &entry.worktree {
+            context.terminal.say(&output::worktree_line(worktree));
+        }
     }
     let ended = ended?;
     if args.all && stopped.is_empty() {

@@ -1,5 +1,6 @@
 //! Lines for people: words, no colour that carries meaning, readable in a log and by a screen reader.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Ending, Update, rules};
@@ -7,6 +8,7 @@ use crate::cli::Remote;
 use crate::error::Report;
 use crate::line::{Line, Tone};
 use crate::registry::{Activity, SessionEntry};
+use crate::repo::worktree::Worktree;
 use crate::sdk::{ALLOW_ALL, Event, Origin, Request, RequestKind};
 
 /// A long message is cut: all of it is in Mission Control.
@@ -54,6 +56,21 @@ fn ready(entry: &SessionEntry) -> Vec<Line> {
         (None, _) => format!("no repository, in {}", entry.directory.display()),
     };
     vec![Line::new(Tone::Strong, format!("session: {} ({place})", entry.label()))]
+}
+
+/// Where the worktree of a session is that has ended, and how to remove it.
+pub(crate) fn worktree_line(worktree: &Worktree) -> Line {
+    let remove = format!("git -C {} worktree remove {}", quoted(&worktree.repository), quoted(&worktree.path));
+    let text =
+        format!("its worktree is left, with branch {}: {}; to remove it: {remove}", worktree.branch, worktree.path.display());
+    Line::new(Tone::Plain, text)
+}
+
+/// As a word of a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@,:".contains(&byte);
+    if text.bytes().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// What is to be known of the link, shown below it: as whom to open it. Short, as the QR code has to find room as well.

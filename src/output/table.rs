@@ -221,6 +221,8 @@ pub(crate) fn stop_document(stopped: &[(SessionEntry, Stopped)]) -> String {
         session_id: &'a str,
         name: Option<&'a str>,
         how: Stopped,
+        /// It is left.
+        worktree: Option<String>,
     }
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "stopped")]
@@ -229,7 +231,10 @@ pub(crate) fn stop_document(stopped: &[(SessionEntry, Stopped)]) -> String {
     }
     let sessions = stopped
         .iter()
-        .map(|(entry, how)| One { session_id: &entry.session_id, name: entry.name.as_deref(), how: *how })
+        .map(|(entry, how)| {
+            let worktree = entry.worktree.as_ref().map(|worktree| worktree.path.to_string_lossy().into_owned());
+            One { session_id: &entry.session_id, name: entry.name.as_deref(), how: *how, worktree }
+        })
         .collect();
     document(All { sessions })
 }

@@ -10,6 +10,7 @@ use super::{Found, Registry, SCHEMA, ids, is_plain, read, remove, write};
 use crate::cli::Remote;
 use crate::paths::StateError;
 use crate::pid::Identity;
+use crate::repo::worktree::Worktree;
 use crate::sdk::{Login, Rule};
 
 /// All that is known of a live session.
@@ -40,6 +41,9 @@ pub(crate) struct SessionEntry {
     pub(crate) repository: Option<String>,
     pub(crate) branch: Option<String>,
     pub(crate) directory: PathBuf,
+    /// Was made for it, or taken, with `--worktree`.
+    #[serde(default)]
+    pub(crate) worktree: Option<Worktree>,
     /// Sharing it without a repository is all right with the user.
     pub(crate) no_repo: bool,
     pub(crate) demo: bool,
@@ -100,6 +104,7 @@ impl SessionEntry {
             repository: None,
             branch: None,
             directory,
+            worktree: None,
             no_repo: false,
             demo: false,
             detached: false,

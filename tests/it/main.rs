@@ -22,3 +22,4 @@ mod support;
 mod tidy;
 mod usage;
 mod view;
+mod worktree;

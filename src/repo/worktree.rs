@@ -1,0 +1,174 @@
+//! A git worktree for a session: in a predictable place next to the repository, made when it is not there, removed by nobody here.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use super::{RepoError, first_line, git};
+
+/// A worktree that is not the repository's first one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Worktree {
+    pub(crate) path: PathBuf,
+    /// What belongs to the repository: its first worktree, or the bare repository itself.
+    pub(crate) repository: PathBuf,
+    pub(crate) branch: String,
+    /// It was there already.
+    pub(crate) reused: bool,
+}
+
+/// A line of `git worktree list`.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Listed {
+    path: PathBuf,
+    branch: Option<String>,
+}
+
+/// The worktree of `branch`, made if there is none, and the branch with it: of a remote's branch of that name, else of HEAD. As long as git
+/// takes; dropped, it is undone.
+pub(crate) async fn add(directory: &Path, branch: &str) -> Result<Worktree, RepoError> {
+    let listed = git(directory, &["worktree", "list", "--porcelain", "-z"]).await?;
+    if !listed.status.success() {
+        return Err(super::unreadable(directory, &listed));
+    }
+    let listed = parse(&String::from_utf8_lossy(&listed.stdout));
+    let refused = |message: String| RepoError::Worktree { message };
+    let Some(first) = listed.first() else { return Err(refused("git lists none".to_owned())) };
+    let repository = first.path.clone();
+    let checked = git(directory, &["check-ref-format", "--branch", branch]).await?;
+    if !checked.status.success() {
+        return Err(refused(format!("{branch} is no name for a branch")));
+    }
+    let branch = first_line(&checked.stdout);
+    let worktree = |path, reused| Worktree { path, repository: repository.clone(), branch: branch.clone(), reused };
+    if let Some(at) = listed.iter().position(|listed| listed.branch.as_ref() == Some(&branch)) {
+        let path = listed[at].path.clone();
+        if at == 0 {
+            return Err(refused(format!("{branch} is checked out in {} itself", path.display())));
+        }
+        if !path.is_dir() {
+            return Err(refused(format!("the worktree of {branch} was at {}, and is gone: git worktree prune", path.display())));
+        }
+        return Ok(worktree(path, true));
+    }
+    let path = place(&repository, &branch);
+    if path.exists() {
+        return Err(refused(format!("{} is there already, and is no worktree of {branch}", path.display())));
+    }
+    let local = format!("refs/heads/{branch}");
+    let remote = format!("refs/remotes/*/{branch}");
+    let known = git(directory, &["for-each-ref", "--format=%(refname)", &local, &remote]).await?;
+    let mut command = Command::new("git");
+    command.arg("-C").arg(directory).env("LC_ALL", "C").args(["worktree", "add"]);
+    if known.stdout.is_empty() {
+        command.args(["--no-track", "-b", &branch]).arg(&path);
+    } else {
+        command.arg(&path).arg(&branch);
+    }
+    let added = run_to_end(command).await.map_err(|error| refused(error.to_string()))?;
+    if !added.status.success() {
+        // The last line says why; those before it, what git was about to do.
+        let said = String::from_utf8_lossy(&added.stderr);
+        return Err(refused(said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("git failed").to_owned()));
+    }
+    Ok(worktree(path, false))
+}
+
+/// The branch of a session that was given none: by its name, else by the time.
+pub(crate) fn branch_for(name: Option<&str>) -> String {
+    let plain: String = name
+        .unwrap_or_default()
+        .chars()
+        .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '-' })
+        .collect();
+    let plain: Vec<&str> = plain.split('-').filter(|part| !part.is_empty()).collect();
+    if plain.is_empty() {
+        return jiff::Zoned::now().strftime("copilot/%Y-%m-%d-%H%M%S").to_string();
+    }
+    format!("copilot/{}", plain.join("-"))
+}
+
+/// `hello-world.worktrees/feature-x` next to `hello-world`.
+fn place(repository: &Path, branch: &str) -> PathBuf {
+    let name =
+        if repository.extension().is_some_and(|kind| kind == "git") { repository.file_stem() } else { repository.file_name() };
+    let name = name.unwrap_or_default().to_string_lossy();
+    repository.with_file_name(format!("{name}.worktrees")).join(branch.replace('/', "-"))
+}
+
+/// Records end with an empty field, fields with a NUL.
+fn parse(text: &str) -> Vec<Listed> {
+    let mut all = Vec::new();
+    for record in text.split("\0\0") {
+        let mut listed = Listed::default();
+        for field in record.split('\0') {
+            match field.split_once(' ') {
+                Some(("worktree", path)) => listed.path = PathBuf::from(path),
+                Some(("branch", name)) => listed.branch = name.strip_prefix("refs/heads/").map(ToOwned::to_owned),
+                _ => {}
+            }
+        }
+        if !listed.path.as_os_str().is_empty() {
+            all.push(listed);
+        }
+    }
+    all
+}
+
+/// Dropped before its end, git is asked to end, and removes what it began (a kill would leave it); with it what runs for it.
+async fn run_to_end(mut command: Command) -> std::io::Result<Output> {
+    #[cfg(unix)]
+    command.process_group(0);
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(cfg!(windows)).spawn()?;
+    let mut asked_to_end = AskToEnd(child.id());
+    let errors = child.stderr.take();
+    let reading = async {
+        let mut said = Vec::new();
+        if let Some(mut errors) = errors {
+            tokio::io::AsyncReadExt::read_to_end(&mut errors, &mut said).await?;
+        }
+        Ok::<_, std::io::Error>(said)
+    };
+    let (status, stderr) = tokio::try_join!(child.wait(), reading)?;
+    asked_to_end.0 = None;
+    Ok(Output { status, stdout: Vec::new(), stderr })
+}
+
+/// Asks a group of processes to end, when it is dropped with one.
+struct AskToEnd(Option<u32>);
+
+impl Drop for AskToEnd {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(pid) = self.0.and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::TERM);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Listed, branch_for, parse, place};
+
+    #[test]
+    fn places_and_names_are_predictable() {
+        assert_eq!(place(Path::new("/src/hello-world"), "feature/x"), Path::new("/src/hello-world.worktrees/feature-x"));
+        assert_eq!(place(Path::new("/src/hello.git"), "main"), Path::new("/src/hello.worktrees/main"));
+        assert_eq!(branch_for(Some("Fix: the Login!")), "copilot/fix-the-login");
+        for name in [None, Some("日本"), Some("--")] {
+            assert!(branch_for(name).starts_with("copilot/20"), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_list_is_read() {
+        let text = "worktree /a b\0HEAD 1\0branch refs/heads/main\0\0worktree /c\0HEAD 1\0detached\0\0worktree /d\0bare\0\0";
+        let listed = |path: &str, branch: Option<&str>| Listed { path: path.into(), branch: branch.map(ToOwned::to_owned) };
+        assert_eq!(parse(text), [listed("/a b", Some("main")), listed("/c", None), listed("/d", None)]);
+    }
+}
