@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::real_cli_or_return;
 use crate::support::github::{GitHub, Reply, Request};
 use crate::support::pty::Pty;
-use crate::support::sandbox::{PATIENCE, Sandbox};
+use crate::support::sandbox::{BINARY, PATIENCE, Sandbox, kill};
 
 fn world(github: &GitHub, cli: &Path) -> Sandbox {
     let mut sandbox = Sandbox::on(github);
@@ -390,4 +390,70 @@ fn what_is_typed_for_an_answer_that_was_given_elsewhere_is_kept() {
     pty.shows("dropped what was typed");
     pty.send("\u{3}");
     assert_eq!(pty.finish(), 130);
+}
+
+/// Both sides answer at once: one wins, and what is told is what happened.
+#[test]
+fn a_race_of_both_sides_has_one_outcome() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    for (round, local) in ["a", "d", "a", "d"].into_iter().enumerate() {
+        let name = format!("race{round}");
+        github.model([Reply::bash(&format!("touch {name}")), Reply::text("done")]);
+        let mut pty = Pty::start(&sandbox, 80, 60, "start --qr never -p go");
+        pty.shows("a allow, d deny");
+        let asked = github.wait_event("permission.requested", PATIENCE);
+        let call = &asked["data"]["permissionRequest"]["toolCallId"];
+        read();
+        let polls = github.polls();
+        let command = github.queue("permission_response", json!({"promptId": call, "approved": local == "d", "scope": "once"}));
+        // Both are on their way at the same time.
+        wait_for("the command is fetched", || github.polls() > polls);
+        pty.send(local);
+        pty.shows("answered: ");
+        let screen = pty.shows("idle: waits for a prompt");
+        github.wait_completed(&command, PATIENCE);
+        assert_eq!(screen.matches("answered: ").count(), 1, "{screen}");
+        assert!(!screen.contains("did not arrive"), "{screen}");
+        assert_eq!(screen.contains("answered: approved"), sandbox.repo().join(&name).exists(), "{screen}");
+        pty.send("\u{3}");
+        assert_eq!(pty.finish(), 130);
+        sandbox.wait_until_empty();
+        github.clear_model();
+    }
+}
+
+/// A signal while something waits, and while a line is typed about it: the session ends, and the terminal is as it was.
+#[test]
+fn the_end_comes_while_something_waits() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    for typing in [false, true] {
+        for (signal, code) in [("TERM", 143), ("HUP", 129)] {
+            github.model([Reply::tool("ask_user", json!({"question": "Which colour?"}))]);
+            let mut pty = Pty::start(&sandbox, 80, 60, "start --qr never -p go");
+            pty.shows("Enter answers");
+            read();
+            if typing {
+                pty.send("\r");
+                pty.shows("answer> ");
+                pty.send("half of it");
+                pty.shows("half of it");
+            }
+            for (pid, command) in sandbox.processes() {
+                if command.starts_with(BINARY) {
+                    kill(pid, signal);
+                }
+            }
+            assert_eq!(pty.finish(), code);
+            sandbox.wait_until_empty();
+        }
+    }
+    github.model([Reply::tool("ask_user", json!({"question": "Which colour?"}))]);
+    sandbox.run(&["start", "--detach", "-p", "go"]).expect_code(0);
+    sandbox.run(&["wait", "--for", "input"]).expect_code(0);
+    sandbox.run(&["stop"]).expect_code(0);
+    sandbox.wait_until_empty();
 }

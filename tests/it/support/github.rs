@@ -227,6 +227,11 @@ impl GitHub {
         self.shared.lock().script.extend(replies);
     }
 
+    /// Takes back what it has not said yet.
+    pub fn clear_model(&self) {
+        self.shared.lock().script.clear();
+    }
+
     // Tasks in the cloud.
 
     /// What the worker of each task that is created from now on reports at once. `TASK` in the data stands for the task's id.
