@@ -325,7 +325,7 @@ pub(crate) struct SessionArgs {
 
     /// Run a command of the shell when something happens: ready, input, idle, ended, link-lost, link-restored, error; again for more
     ///
-    /// The event is on the command's stdin, as a line of JSON, and in COPILOT_REMOTE_HOOK_* variables. A command has 30 s, and at most 8 run at
+    /// The event is on the command's stdin, as a line of JSON, and in variables that begin with `COPILOT_REMOTE_HOOK_`. A command has 30 s, and at most 8 run at
     /// once.
     #[arg(long, value_name = "EVENT=COMMAND", value_parser = hook)]
     pub(crate) hook: Vec<Hook>,

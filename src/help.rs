@@ -8,7 +8,11 @@ use crate::cli::Cli;
 use crate::error::Exit;
 
 /// What is read and written; the second text says what for.
-pub(crate) const FILES: [(&str, &str); 2] = [
+pub(crate) const FILES: [(&str, &str); 3] = [
+    (
+        "~/.config/copilot-remote/config.toml",
+        "Defaults (timeout, qr, qr-style, bell) and hooks. macOS: ~/Library/Application Support/copilot-remote, Windows: %APPDATA%\\copilot-remote\\config.",
+    ),
     (
         "~/.local/state/copilot-remote/",
         "Which sessions and runtimes live, with the tokens by which other terminals reach them. Only the user can read it. macOS: ~/Library/Application Support/copilot-remote, Windows: %LOCALAPPDATA%\\copilot-remote.",
@@ -37,6 +41,15 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
                 "copilot-remote start --json | jq -r 'select(.type == \"ready\").url'",
             ),
             ("Without questions, but for nothing that is removed:", "copilot-remote start --allow-all --deny-tool 'shell(rm:*)'"),
+            (
+                "With questions, but for what builds and tests:",
+                "copilot-remote start --allow-tool 'shell(cargo:*)' --allow-tool write",
+            ),
+            (
+                "Be told on the phone when an answer is needed:",
+                "copilot-remote start --hook 'input=curl -sd \"$COPILOT_REMOTE_HOOK_MESSAGE\" https://ntfy.example.com/desk'",
+            ),
+            ("In a git worktree of its own:", "copilot-remote start --worktree fix/login"),
             ("Go on with the last session of this repository:", "copilot-remote start --continue"),
             ("Keep the code as a picture:", "copilot-remote start --qr-file session.png"),
             ("Sign in with a token that only this session uses:", "copilot-remote start --token-stdin < token.txt"),

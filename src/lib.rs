@@ -51,7 +51,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.get(1).and_then(|argument| argument.to_str()) {
         Some(sdk::DEMO_RUNTIME) => return hidden(async |terminal| commands::demo_runtime::run(terminal).await),
         Some(handover::NEXT_HOST) => return hidden(next_host),
-        Some(hook::RUN_HOOK) => return hidden(async |terminal| commands::run_hook::run(terminal)),
+        Some(hook::RUN_HOOK) => return hidden(async |terminal| Ok(commands::run_hook::run(terminal))),
         _ => {}
     }
     if let Some(code) = commands::completions::complete(&arguments) {

@@ -118,7 +118,7 @@ async fn watch(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &Q
                 dialogue.see(&event);
                 context.tell(&Update::Event(&event))?;
                 if keys {
-                    let shown = if let Event::Waiting(request) = &event { Some(request) } else { None };
+                    let shown = if let Event::Waiting(request) = &event { Some(request.as_ref()) } else { None };
                     dialogue.keep_up(context, shown);
                 }
                 if event == Event::Ended {

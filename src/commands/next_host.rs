@@ -15,7 +15,7 @@ const DEADLINE: Duration = Duration::from_mins(2);
 /// Takes the session over and stays with it.
 pub(crate) async fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
     match timeout(DEADLINE, Host::take_over(context)).await.context("the session could not be taken over in time")?? {
-        Some(host) => host.follow(context, false).await,
+        Some(host) => Box::pin(host.follow(context, false)).await,
         None => Ok(Exit::Done),
     }
 }

@@ -97,7 +97,9 @@ async fn open(
     let mut host = match Host::open(context, plan).await {
         Ok(host) => host,
         Err(error) => {
-            made.iter().for_each(|worktree| context.terminal.say(&output::worktree_line(worktree)));
+            if let Some(worktree) = made {
+                context.terminal.say(&output::worktree_line(&worktree));
+            }
             return Err(error);
         }
     };
@@ -109,7 +111,7 @@ async fn open(
         if let Err(error) = shown.await {
             return host.end(context, Err(error)).await;
         }
-        return host.follow(context, args.on_hangup == OnHangup::Detach).await;
+        return Box::pin(host.follow(context, args.on_hangup == OnHangup::Detach)).await;
     }
     // A question that the prompt leads to must find the next host there.
     let detached = async {

@@ -96,7 +96,7 @@ impl Dialogue {
     /// Follows what happens.
     pub(crate) fn see(&mut self, event: &Event) {
         match event {
-            Event::Waiting(request) => self.add(request.clone()),
+            Event::Waiting(request) => self.add(request.as_ref().clone()),
             Event::Answered { id, .. } => self.remove(id),
             Event::Idle => self.idle(),
             Event::Failed { message } => self.failed(message),
@@ -163,7 +163,7 @@ impl Dialogue {
     pub(crate) fn hear(&mut self, context: &mut Context<'_>, input: Input) -> Heard {
         match input {
             Input::Key(key) => self.key(context, key),
-            Input::Line(text) => self.line(context, text),
+            Input::Line(text) => self.line(context, &text),
             Input::Dropped(text) => {
                 self.end_line(&text);
                 Heard::Nothing
@@ -197,8 +197,8 @@ impl Dialogue {
     }
 
     /// What the line that was typed comes to.
-    fn line(&mut self, context: &mut Context<'_>, text: String) -> Heard {
-        let Some(typing) = self.end_line(&text) else { return Heard::Nothing };
+    fn line(&mut self, context: &mut Context<'_>, text: &str) -> Heard {
+        let Some(typing) = self.end_line(text) else { return Heard::Nothing };
         let text = text.trim().to_owned();
         if text.is_empty() {
             context.terminal.say(&Line::new(Tone::Dim, "nothing was typed, so nothing is sent"));

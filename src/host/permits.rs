@@ -52,7 +52,7 @@ impl Host {
             return Ok(false);
         }
         context.tell(&Update::Allowed(request))?;
-        let (session, request) = (self.session.clone(), request.clone());
+        let (session, request) = (self.session.clone(), request.as_ref().clone());
         self.permits.0.spawn(async move {
             let answered = timeout(DEADLINE, session.answer(&request, &Answer::Yes)).await;
             let late = |_| Err(SdkError::Deadline { step: "answering", limit: DEADLINE });
@@ -71,7 +71,7 @@ impl Host {
         match settled {
             // Where somebody in Mission Control was faster, their answer is told.
             Ok(_) => Ok(()),
-            Err(_) => self.on_waiting(context, &Event::Waiting(request)),
+            Err(_) => self.on_waiting(context, &Event::Waiting(Box::new(request))),
         }
     }
 }

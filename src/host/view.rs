@@ -96,14 +96,9 @@ impl Host {
                 }
             }
             if !context.terminal.is_stalled() {
-                let leave = keys.then_some(Leave::Detach);
-                let status = output::status_line(
-                    self.entry.remote,
-                    self.progress.activity(),
-                    leave,
-                    self.dialogue.keys(),
-                    context.terminal.size().0,
-                );
+                let (leave, columns) = (keys.then_some(Leave::Detach), context.terminal.size().0);
+                let (remote, activity) = (self.entry.remote, self.progress.activity());
+                let status = output::status_line(remote, activity, leave, self.dialogue.keys(), columns);
                 context.terminal.status(Some(status));
             }
             let (share_at, may_share) = (self.share_at, view.switch.is_idle());
@@ -113,26 +108,14 @@ impl Host {
                     Some(event) => {
                         self.on_event(context, &mut view, &event)?;
                         if keys {
-                            let shown = if let Event::Waiting(request) = &event { Some(request) } else { None };
+                            let shown = if let Event::Waiting(request) = &event { Some(request.as_ref()) } else { None };
                             self.dialogue.keep_up(context, shown);
                         }
                     }
                     None => {
-                        self.dialogue.clear();
-                        self.dialogue.keep_up(context, None);
-                        // What was being switched is settled by the recovery.
-                        view.switch = Switch::idle();
-                        while let Err(error) = self.recover(context).await {
-                            match error.downcast()? {
-                                Interrupted(Signal::Hangup) if detach_on_hangup || view.leaving => {
-                                    // It is no fault of the runtime's.
-                                    self.recoveries.pop();
-                                    view.lose_terminal(context);
-                                }
-                                Interrupted(signal) => return Ok(Ending::Signal(signal)),
-                            }
+                        if let Some(ending) = self.mend(context, &mut view, detach_on_hangup).await? {
+                            return Ok(ending);
                         }
-                        self.draw(context, &mut view);
                         ended.set(self::ended(self.session.clone()));
                     }
                 },
@@ -183,6 +166,31 @@ impl Host {
                 }
             }
         }
+    }
+
+    /// The connection broke: goes on in another runtime, or ends.
+    async fn mend(
+        &mut self,
+        context: &mut Context<'_>,
+        view: &mut View,
+        detach_on_hangup: bool,
+    ) -> anyhow::Result<Option<Ending>> {
+        self.dialogue.clear();
+        self.dialogue.keep_up(context, None);
+        // What was being switched is settled by the recovery.
+        view.switch = Switch::idle();
+        while let Err(error) = self.recover(context).await {
+            match error.downcast()? {
+                Interrupted(Signal::Hangup) if detach_on_hangup || view.leaving => {
+                    // It is no fault of the runtime's.
+                    self.recoveries.pop();
+                    view.lose_terminal(context);
+                }
+                Interrupted(signal) => return Ok(Some(Ending::Signal(signal))),
+            }
+        }
+        self.draw(context, view);
+        Ok(None)
     }
 
     /// Does what a key is for.

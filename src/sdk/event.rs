@@ -47,7 +47,7 @@ pub(crate) enum Event {
         trouble: Option<String>,
     },
     /// The session waits for a person.
-    Waiting(Request),
+    Waiting(Box<Request>),
     /// A request was answered, here or elsewhere, or withdrawn.
     Answered {
         id: String,
@@ -202,12 +202,12 @@ impl Event {
                 request.for_session = known && asked["canOfferSessionApproval"] == true;
                 request.detail = diff(&text(asked, "diff"));
                 request.tool = Tool::parse(asked);
-                Self::Waiting(request)
+                Self::Waiting(Box::new(request))
             }
             "user_input.requested" => {
                 let mut request = request(data, RequestKind::Question, text(data, "question"));
                 request.freeform = data["allowFreeform"] != false || request.choices.is_empty();
-                Self::Waiting(request)
+                Self::Waiting(Box::new(request))
             }
             "exit_plan_mode.requested" => {
                 let mut request = request(data, RequestKind::Plan, text(data, "summary"));
@@ -220,9 +220,9 @@ impl Event {
                     .chain(actions.filter(|action| *action != recommended))
                     .filter_map(|action| action.as_str().map(ToOwned::to_owned))
                     .collect();
-                Self::Waiting(request)
+                Self::Waiting(Box::new(request))
             }
-            "elicitation.requested" => Self::Waiting(request(data, RequestKind::Form, text(data, "message"))),
+            "elicitation.requested" => Self::Waiting(Box::new(request(data, RequestKind::Form, text(data, "message")))),
             "permission.completed" | "user_input.completed" | "exit_plan_mode.completed" | "elicitation.completed" => {
                 Self::Answered { id: text(data, "requestId"), outcome: outcome(data) }
             }

@@ -3,7 +3,7 @@
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
-use unicode_width::UnicodeWidthChar as _;
+use unicode_width::UnicodeWidthChar;
 
 /// A screen that is narrower shows no label.
 const LABEL_FROM: usize = 24;
@@ -115,7 +115,7 @@ fn cell(character: char, clean: impl Fn(&str) -> String) -> (String, usize) {
         '\t' => " ".to_owned(),
         other => clean(other.encode_utf8(&mut [0; 4])),
     };
-    let width = shown.chars().filter_map(|character| character.width()).sum();
+    let width = shown.chars().filter_map(UnicodeWidthChar::width).sum();
     (shown, width)
 }
 

@@ -321,6 +321,10 @@ fn prompts_are_typed_edited_and_had_again() {
         std::thread::sleep(Duration::from_millis(100));
         pty.send("\u{1b}[200~naïve 日本語\nsecond line\n\u{1b}[201~");
         pty.shows("second line↵");
+        // Alt-Enter is a new line, too.
+        std::thread::sleep(Duration::from_millis(100));
+        pty.send("\u{1b}\r");
+        pty.shows("second line↵↵");
         pty.send("\u{1b}[H");
         std::thread::sleep(Duration::from_millis(100));
         type_line(&mut pty, "say: ");

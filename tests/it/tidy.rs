@@ -23,7 +23,14 @@ fn every_concern_has_one_place() {
         ("crate::commands", &[]),
         (
             "crate::terminal",
-            &["src/context.rs", "src/host/dialogue.rs", "src/host/resume.rs", "src/logging.rs", "src/commands/demo_runtime.rs"],
+            &[
+                "src/context.rs",
+                "src/host/dialogue.rs",
+                "src/host/resume.rs",
+                "src/logging.rs",
+                "src/commands/demo_runtime.rs",
+                "src/commands/run_hook.rs",
+            ],
         ),
         ("std::env::var", &["src/env.rs"]),
     ];
