@@ -50,9 +50,9 @@ fn every_event_has_its_words() {
         HH:MM tool ended: exit code 3\n\
         HH:MM plan to approve: first this\n\
         \u{20}         then that\n\
-        \u{20}       1. interactive\n\
-        \u{20}       2. autopilot\n\
-        \u{20}       3. exit_only\n\
+        \u{20}       1. interactive: approve and implement it, with questions as usual\n\
+        \u{20}       2. autopilot: approve and implement it, without questions\n\
+        \u{20}       3. exit_only: approve it, and do nothing yet\n\
         \u{20}       answer it in Mission Control\n\
         HH:MM answered: approved\n\
         HH:MM warning: take care\n\
