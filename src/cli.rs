@@ -325,8 +325,8 @@ pub(crate) struct SessionArgs {
 
     /// Run a command of the shell when something happens: ready, input, idle, ended, link-lost, link-restored, error; again for more
     ///
-    /// The event is on the command's stdin, as a line of JSON, and in variables that begin with `COPILOT_REMOTE_HOOK_`. A command has 30 s, and at most 8 run at
-    /// once.
+    /// The event is on the command's stdin, as a line of JSON, and in variables that begin with `COPILOT_REMOTE_HOOK_`. A
+    /// command has 30 s, and at most 8 of an event run at once.
     #[arg(long, value_name = "EVENT=COMMAND", value_parser = hook)]
     pub(crate) hook: Vec<Hook>,
 
@@ -738,10 +738,16 @@ fn hook(text: &str) -> Result<Hook, String> {
     let (event, command) = text.split_once('=').unwrap_or((text, ""));
     let event =
         HookEvent::from_str(event, false).map_err(|_| format!("expected EVENT=COMMAND, with an event of {}", events()))?;
+    check_command(command).map_err(|why| format!("{why}; expected {}=COMMAND", event.word()))?;
+    Ok(Hook { event, command: command.to_owned() })
+}
+
+/// Whether a hook can be run.
+pub(crate) fn check_command(command: &str) -> Result<(), &'static str> {
     match command.trim() {
-        "" => Err(format!("there is no command: expected {}=COMMAND", event.word())),
-        _ if command.len() > 16 * 1024 => Err("the command is too long: put it into a script".to_owned()),
-        _ => Ok(Hook { event, command: command.to_owned() }),
+        "" => Err("there is no command"),
+        _ if command.len() > 16 * 1024 => Err("the command is too long: put it into a script"),
+        _ => Ok(()),
     }
 }
 

@@ -1,13 +1,14 @@
 //! The user's config file: what is to hold without being typed each time. Below flags and environment variables, above our defaults.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::cli::{Hook, HookEvent};
+use crate::cli::{Hook, HookEvent, check_command};
 use crate::env;
 use crate::error::UsageError;
 
@@ -61,8 +62,11 @@ fn place() -> Option<(PathBuf, bool)> {
 fn load() -> Result<Config, UsageError> {
     let Some((file, named)) = place() else { return Ok(Config::default()) };
     match read(&file) {
-        Ok(text) => match toml::from_str(&text) {
-            Ok(config) => Ok(Config { file, ..config }),
+        Ok(text) => match toml::from_str::<Config>(&text) {
+            Ok(config) => match config.hooks.values().flatten().find_map(|command| check_command(command).err()) {
+                Some(why) => Err(wrong(&file, &format!("hooks: {why}"))),
+                None => Ok(Config { file, ..config }),
+            },
             Err(error) => Err(wrong(&file, &error.to_string())),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => Ok(Config::default()),
@@ -77,16 +81,29 @@ fn wrong(file: &Path, why: &str) -> UsageError {
     )
 }
 
-/// It has commands that are run: one that others can write is not believed.
+/// It has commands that are run: one that others can write, or put in its place, is not believed.
 fn read(file: &Path) -> io::Result<String> {
+    let mut opened = File::open(file)?;
     #[cfg(unix)]
     {
-        use std::os::unix::fs::MetadataExt as _;
-        let found = file.metadata()?;
-        let own = rustix::process::geteuid().as_raw();
-        if (found.uid() != own && found.uid() != 0) || found.mode() & 0o002 != 0 {
-            return Err(io::Error::other("others can write to it"));
+        check(&opened.metadata()?, "others can write to it")?;
+        // Where it is a link: the folder that has the file.
+        if let Some(folder) = file.canonicalize()?.parent() {
+            check(&folder.metadata()?, "others can write to its folder")?;
         }
     }
-    std::fs::read_to_string(file)
+    let mut text = String::new();
+    opened.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The group of its own that many systems give each user does not count as others.
+#[cfg(unix)]
+fn check(found: &std::fs::Metadata, wrong: &'static str) -> io::Result<()> {
+    use rustix::process::{getegid, geteuid};
+    use std::os::unix::fs::MetadataExt as _;
+
+    let others = found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && found.gid() != getegid().as_raw());
+    let foreign = found.uid() != geteuid().as_raw() && found.uid() != 0;
+    if others || foreign { Err(io::Error::other(wrong)) } else { Ok(()) }
 }

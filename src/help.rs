@@ -47,7 +47,7 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
             ),
             (
                 "Be told on the phone when an answer is needed:",
-                "copilot-remote start --hook 'input=curl -sd \"$COPILOT_REMOTE_HOOK_MESSAGE\" https://ntfy.example.com/desk'",
+                "copilot-remote start --hook 'input=curl -s --data-raw \"$COPILOT_REMOTE_HOOK_MESSAGE\" https://ntfy.example.com/desk'",
             ),
             ("In a git worktree of its own:", "copilot-remote start --worktree fix/login"),
             ("Go on with the last session of this repository:", "copilot-remote start --continue"),

@@ -27,7 +27,7 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// So much of what it says besides is read for the message.
 const SAID: u64 = 2048;
 
-/// What is to be run. Small enough for a pipe to hold all of it: whoever writes it does not wait for whoever reads it.
+/// What is to be run. Small, so that whoever writes it hardly ever waits for whoever reads it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     /// For the shell; nothing of what happened is put into it.

@@ -27,7 +27,7 @@ use crate::line::{Line, Tone};
 use crate::link::{self, QrOptions};
 use crate::output::{self, Ending, Update};
 use crate::registry::{self, Activity, Registry, SessionEntry};
-use crate::repo::worktree::Worktree;
+use crate::repo::worktree::{self, Worktree};
 use crate::repo::{Repository, Slug};
 use crate::sdk::{Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
 use choice::Choice;
@@ -83,6 +83,10 @@ pub(crate) struct Host {
     hooks: Hooks,
     /// What the agent said last.
     last_said: String,
+    /// The hooks for a session that is ready were run.
+    told_ready: bool,
+    /// Mission Control lost the session, and does not have it again.
+    link_lost: bool,
     /// When sharing is tried again that failed after a recovery.
     share_at: Option<tokio::time::Instant>,
     options: SessionOptions,
@@ -132,6 +136,8 @@ impl Host {
                 permits: Permits::default(),
                 hooks: Hooks::new(plan.hooks),
                 last_said: String::new(),
+                told_ready: false,
+                link_lost: false,
                 share_at: None,
                 options: plan.options,
                 qr: plan.qr,
@@ -151,9 +157,18 @@ impl Host {
     /// Shows the session, see [`show`]: it is ready.
     pub(crate) fn show(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
         show(context, &self.entry, &self.qr)?;
+        // In the background it has told already.
+        if !self.entry.detached {
+            self.ready(context);
+        }
+        Ok(())
+    }
+
+    /// Runs the hooks for that.
+    fn ready(&mut self, context: &mut Context<'_>) {
+        self.told_ready = true;
         let entry = self.entry.clone();
         self.hook(context, HookEvent::Ready, "", Some(&Update::Ready(&entry)));
-        Ok(())
     }
 
     /// Sends the first prompt; to a session that has another host by now, waits until it is part of the session: whoever waits for its
@@ -212,12 +227,14 @@ impl Host {
         drop(self.hold);
         // After a second signal nothing is waited for.
         self.joined.leave(context, closed, ending.as_ref().err()).await;
-        let ending = ending?;
-        // Nobody may be there to read it.
-        let _ = context.say_update(&Update::Ended(ending));
+        if let Ok(ending) = ending {
+            // Nobody may be there to read it.
+            let _ = context.say_update(&Update::Ended(ending));
+        }
         if let Some(worktree) = &self.entry.worktree {
             context.terminal.say(&output::worktree_line(worktree));
         }
+        let ending = ending?;
         Ok(match ending {
             Ending::Signal(signal) => Exit::Signal(signal),
             Ending::Stopped | Ending::Elsewhere | Ending::OutputClosed | Ending::Detached | Ending::Failed => Exit::Done,
@@ -319,7 +336,9 @@ async fn create(
                 plan.options.denied.push(rule);
             }
         }
-        resume::attach(context, &joined.runtime, found.stored, &mut plan.options, deadline).await?
+        let attached = resume::attach(context, &joined.runtime, found.stored, &mut plan.options, deadline).await?;
+        plan.worktree = worktree::of(&plan.options.directory).await;
+        attached
     } else {
         context.step("creating the session", deadline, Session::create(&joined.runtime, &plan.options)).await?
     };

@@ -269,6 +269,11 @@ impl Terminal {
         self.draw_status();
     }
 
+    /// Whether a line is being typed.
+    pub(crate) fn is_typed_into(&self) -> bool {
+        self.editor.is_some()
+    }
+
     /// Takes back the line that is being typed, if one is: what was typed.
     pub(crate) fn take_line(&mut self) -> Option<String> {
         self.erase_status();

@@ -117,6 +117,7 @@ async fn watch(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &Q
                 progress.see(&event);
                 dialogue.see(&event);
                 context.tell(&Update::Event(&event))?;
+                dialogue.call(context);
                 if keys {
                     let shown = if let Event::Waiting(request) = &event { Some(request.as_ref()) } else { None };
                     dialogue.keep_up(context, shown);
@@ -139,8 +140,8 @@ async fn watch(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &Q
                     dialogue.begin(context, act, async move { doing.perform(&session).await });
                 }
                 Heard::Key('d' | 'l') => {
-                    dialogue.finish(context).await?;
-                    return Ok(Exit::Done);
+                    let signal = dialogue.finish(context).await?;
+                    return Ok(signal.map_or(Exit::Done, Exit::Signal));
                 }
                 Heard::Key('?') => output::cloud::help_lines().iter().for_each(|line| context.terminal.say(line)),
                 Heard::Key('x') => {

@@ -69,6 +69,7 @@ async fn follow(
                     entry = registry.entry(&entry.session_id).unwrap_or(entry);
                     tell(context, &record)?;
                     let shown = see(&mut dialogue, &record);
+                    dialogue.call(context);
                     if can_press {
                         dialogue.keep_up(context, shown.as_ref());
                     }
@@ -91,7 +92,9 @@ async fn follow(
                 Heard::Key(key) => match keys.press(context, &entry, qr, key) {
                     Action::None => {}
                     Action::Leave => {
-                        dialogue.finish(context).await?;
+                        if let Some(signal) = dialogue.finish(context).await? {
+                            return Ok(Exit::Signal(signal));
+                        }
                         context.terminal.say(&Line::new(Tone::Strong, "the session goes on"));
                         return Ok(Exit::Done);
                     }

@@ -9,7 +9,7 @@ use crate::host::{self, remote};
 use crate::link::QrOptions;
 use crate::output::Update;
 use crate::registry::{Registry, SessionEntry};
-use crate::settings::setting;
+use crate::settings::{setting, without_config};
 use crate::{choose, env};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -46,9 +46,12 @@ async fn switch(
     wanted: Remote,
     timeout: TimeoutArgs,
 ) -> anyhow::Result<SessionEntry> {
-    let deadline = Deadline::new(
-        setting(timeout.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT),
-    );
+    // A slip in the config file must not keep anybody from switching it off.
+    let limit = match wanted {
+        Remote::Off => without_config(timeout.timeout, env::TIMEOUT, cli::duration)?,
+        Remote::On | Remote::Export => setting(timeout.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?,
+    };
+    let deadline = Deadline::new(limit.unwrap_or(TIMEOUT));
     let switching = remote::switch_from_outside(registry, &entry.session_id, wanted);
     let (entry, seen) = context.step(&format!("switching remote {}", wanted.word()), deadline, switching).await?;
     if !seen {

@@ -48,6 +48,11 @@ async fn open(
     let qr = QrOptions::new(args.qr)?;
     let denied = rules("--deny-tool", &args.deny_tool)?;
     let allowed = rules("--allow-tool", &args.allow_tool)?;
+    if args.bell.bell && args.detach {
+        return Err(
+            UsageError::new("--bell rings in the live view, which --detach leaves", "a hook is run in any case: --hook").into()
+        );
+    }
     let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
     let deadline =
         Deadline::new(setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT));
@@ -146,9 +151,9 @@ fn rules(option: &str, tools: &[String]) -> Result<Vec<Rule>, UsageError> {
             .map_err(|why| UsageError::new(format!("{option} {text}: {why}"), format!("for example: {option} 'shell(rm:*)'")))
     };
     let rules = tools.iter().map(rule).collect::<Result<Vec<Rule>, _>>()?;
-    if let Some(rule) = rules.iter().find(|rule| cfg!(windows) && option == "--allow-tool" && rule.names_commands()) {
-        let why = format!("{option} {rule}: commands of PowerShell cannot be told apart here");
-        return Err(UsageError::new(why, "allow all of them: --allow-tool shell"));
+    let refused = |rule: &Rule| Some((rule.to_string(), rule.cannot_be_allowed()?));
+    if let Some((rule, why)) = rules.iter().filter(|_| option == "--allow-tool").find_map(refused) {
+        return Err(UsageError::new(format!("{option} {rule}: {why}"), "all commands: --allow-tool shell"));
     }
     Ok(rules)
 }

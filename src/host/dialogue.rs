@@ -16,6 +16,8 @@ use crate::terminal::Input;
 
 /// A key that was pressed before one could have read what it answers does not count.
 const READ: Duration = Duration::from_millis(500);
+/// So long without a key, and whoever typed into a line that was taken back has seen that.
+const STOP_TYPING: Duration = Duration::from_secs(1);
 /// An answer to a task in the cloud goes over GitHub to its worker.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// So many lines can be had again.
@@ -76,6 +78,8 @@ pub(crate) struct Dialogue {
     earlier: Vec<String>,
     /// What a person is to be called for.
     alert: Option<String>,
+    /// Whoever typed when a line was taken back goes on for a moment.
+    deaf_until: Option<Instant>,
     /// How a line is ended was said.
     explained: bool,
 }
@@ -131,6 +135,11 @@ impl Dialogue {
         self.asked.remove(id);
     }
 
+    /// Whether this waits for an answer.
+    pub(crate) fn waits(&self, id: &str) -> bool {
+        self.asked.requests.iter().any(|request| request.id == id)
+    }
+
     /// Nothing waits any more.
     pub(crate) fn clear(&mut self) {
         self.asked.clear();
@@ -153,7 +162,7 @@ impl Dialogue {
             RequestKind::Permission => Some("a allow, d deny"),
             RequestKind::Plan => Some("a approve, d reject"),
             RequestKind::Question if request.choices.is_empty() => Some("Enter answers"),
-            RequestKind::Question if request.freeform => Some("1-9 or Enter"),
+            RequestKind::Question if takes_a_line(request) => Some("1-9 or Enter"),
             RequestKind::Question => Some("1-9 choose"),
             RequestKind::Form => None,
         })
@@ -162,6 +171,10 @@ impl Dialogue {
     /// What a person's input means.
     pub(crate) fn hear(&mut self, context: &mut Context<'_>, input: Input) -> Heard {
         match input {
+            Input::Key(_) if self.deaf_until.is_some_and(|until| Instant::now() < until) => {
+                self.deaf_until = Some(Instant::now() + STOP_TYPING);
+                Heard::Nothing
+            }
             Input::Key(key) => self.key(context, key),
             Input::Line(text) => self.line(context, &text),
             Input::Dropped(text) => {
@@ -212,6 +225,11 @@ impl Dialogue {
                 if let Some(choice) = number.and_then(|index| request.choices.get(index)).cloned() {
                     return Heard::Act(Act::Answer(request, Answer::Choice(choice)));
                 }
+                if !request.freeform {
+                    let text = format!("it takes a number from 1 to {}, and no other answer", request.choices.len());
+                    context.terminal.say(&Line::new(Tone::Attention, text));
+                    return Heard::Nothing;
+                }
                 Heard::Act(Act::Answer(request, Answer::Words(text)))
             }
         }
@@ -237,17 +255,22 @@ impl Dialogue {
         line.is_some()
     }
 
-    /// Calls for the person, takes back a line whose request waits no longer, and says which keys answer the one that is the first now. `shown`: the one that
-    /// was just told in full; another is told again.
-    pub(crate) fn keep_up(&mut self, context: &mut Context<'_>, shown: Option<&Request>) {
+    /// Calls for the person, where something is to be done.
+    pub(crate) fn call(&mut self, context: &Context<'_>) {
         if let Some(alert) = self.alert.take() {
             context.terminal.ring(&alert);
         }
+    }
+
+    /// Takes back a line whose request waits no longer, and says which keys answer the one that is the first now. `shown`: the one that
+    /// was just told in full; another is told again.
+    pub(crate) fn keep_up(&mut self, context: &mut Context<'_>, shown: Option<&Request>) {
         let about = self.typing.as_ref().and_then(Typing::request);
         if about.is_some_and(|about| self.asked.requests.iter().all(|request| request.id != about.id))
             && let Some(text) = context.terminal.take_line()
         {
             self.end_line(&text);
+            self.deaf_until = Some(Instant::now() + STOP_TYPING);
             let kept = if text.trim().is_empty() { "" } else { "; what you typed is kept: p, then Up" };
             context.terminal.say(&Line::new(Tone::Attention, format!("it waits for no answer any more{kept}")));
         }
@@ -275,6 +298,7 @@ impl Dialogue {
             RequestKind::Plan => "a approves it, d rejects it, D says what to change",
             RequestKind::Question if request.choices.is_empty() => "Enter, and your answer",
             RequestKind::Question if request.freeform => "the number of a choice, or Enter and your own answer",
+            RequestKind::Question if takes_a_line(request) => "the number of a choice, above 9 after Enter",
             RequestKind::Question => "the number of a choice",
             RequestKind::Form => return,
         };
@@ -314,14 +338,14 @@ impl Dialogue {
         }
     }
 
-    /// Before one leaves: what is on its way is to arrive. A signal does not wait.
-    pub(crate) async fn finish(&mut self, context: &mut Context<'_>) -> std::io::Result<()> {
+    /// Before one leaves: what is on its way is to arrive. A signal that came meanwhile.
+    pub(crate) async fn finish(&mut self, context: &mut Context<'_>) -> std::io::Result<Option<Signal>> {
         if self.under_way.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         tokio::select! {
-            settled = self.settled() => self.say_settled(context, settled),
-            _ = context.shutdown.next() => Ok(()),
+            settled = self.settled() => self.say_settled(context, settled).map(|()| None),
+            signal = context.shutdown.next() => Ok(Some(signal)),
         }
     }
 
@@ -351,6 +375,11 @@ impl Dialogue {
         }
         Ok(())
     }
+}
+
+/// There is more to answer than a key can say.
+fn takes_a_line(request: &Request) -> bool {
+    request.freeform || request.choices.len() > 9
 }
 
 /// What a key is to the request that waits.
@@ -417,7 +446,7 @@ impl Asked {
             (RequestKind::Permission | RequestKind::Plan, 'd') => answer(Answer::No),
             (RequestKind::Permission | RequestKind::Plan, 'D') => Some(Press::Type),
             (RequestKind::Permission, 's') if request.for_session => answer(Answer::ForSession),
-            (RequestKind::Question, '\n') if request.freeform => Some(Press::Type),
+            (RequestKind::Question, '\n') if takes_a_line(request) => Some(Press::Type),
             (RequestKind::Question | RequestKind::Plan, _) => choice(),
             (RequestKind::Permission | RequestKind::Form, _) => None,
         };

@@ -58,6 +58,8 @@ pub(crate) struct Order {
     options: SessionOptions,
     choice: Choice,
     hooks: Vec<Hook>,
+    /// Hooks were run for that it is ready.
+    told_ready: bool,
 }
 
 /// How the session is.
@@ -66,6 +68,8 @@ pub(crate) struct State {
     entry: SessionEntry,
     progress: Progress,
     kept: Kept,
+    last_said: String,
+    link_lost: bool,
 }
 
 /// The next host, as the one before sees it. Dropped before it is ready, it is killed.
@@ -100,6 +104,7 @@ impl Host {
             options: self.options.clone(),
             choice: self.choice.clone(),
             hooks: self.hooks.all().to_vec(),
+            told_ready: self.told_ready,
         };
         let arriving = async {
             next.tell(&order).await?;
@@ -120,7 +125,13 @@ impl Host {
             self.on_permitted(context, settled)?;
         }
         anyhow::ensure!(!self.progress.holds_on_to_us(), "a question was asked meanwhile, and would be lost");
-        let state = State { entry: self.entry.clone(), progress: self.progress.clone(), kept: self.kept.clone() };
+        let state = State {
+            entry: self.entry.clone(),
+            progress: self.progress.clone(),
+            kept: self.kept.clone(),
+            last_said: self.last_said.clone(),
+            link_lost: self.link_lost,
+        };
         self.hold.let_go();
         let taking = async {
             next.tell(&state).await?;
@@ -148,7 +159,7 @@ impl Host {
                 return Err(error);
             }
         };
-        let Some(State { mut entry, progress, kept }) = state else {
+        let Some(State { mut entry, progress, kept, last_said, link_lost }) = state else {
             // Whoever started us is gone, and the session with it.
             let _ = timeout(ANSWER_DEADLINE, session.close()).await;
             joined.leave(context, true, None).await;
@@ -173,7 +184,7 @@ impl Host {
         // What the host before could not share again is ours to try.
         let unshared = entry.remote == Remote::Off && registry.wanted(&id).get() != Remote::Off;
         let share_at = unshared.then(Instant::now);
-        Ok(Some(Self {
+        let mut host = Self {
             registry,
             joined,
             hold,
@@ -187,12 +198,18 @@ impl Host {
             dialogue: super::dialogue::Dialogue::default(),
             permits: super::permits::Permits::default(),
             hooks: super::hooks::Hooks::new(order.hooks),
-            last_said: String::new(),
+            last_said,
+            told_ready: true,
+            link_lost,
             share_at,
             options: order.options,
             choice: order.choice,
             qr: QrOptions::none(),
-        }))
+        };
+        if !order.told_ready {
+            host.ready(context);
+        }
+        Ok(Some(host))
     }
 }
 

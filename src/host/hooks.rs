@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use tokio::task::JoinSet;
 
 use super::Host;
-use crate::cli::{Hook, HookEvent};
+use crate::cli::{Hook, HookEvent, Remote};
 use crate::context::Context;
 use crate::env;
 use crate::hook::{self, Job};
-use crate::line::{Line, Tone};
 use crate::output::{self, Update};
 use crate::registry::SessionEntry;
 use crate::sdk::Event;
 
-/// So many run at once; an agent that asks for a thousand things does not start a thousand processes.
+/// So many of one event run at once; an agent that asks for a thousand things does not start a thousand processes.
 const AT_ONCE: usize = 8;
 /// Longer texts are cut, so that a job fits into a pipe; all of it is in `events`.
 const TEXT: usize = 4000;
@@ -26,6 +25,8 @@ const EVENT: usize = 24 * 1024;
 pub(super) struct Hooks {
     all: Vec<Hook>,
     running: JoinSet<(HookEvent, Option<String>)>,
+    /// How many of each event run.
+    counts: BTreeMap<HookEvent, usize>,
     /// That there are too many was said.
     warned: bool,
 }
@@ -44,7 +45,10 @@ impl Hooks {
     pub(super) async fn done(&mut self) -> (HookEvent, Option<String>) {
         loop {
             match self.running.join_next().await {
-                Some(Ok(done)) => return done,
+                Some(Ok(done)) => {
+                    self.counts.entry(done.0).and_modify(|count| *count -= 1);
+                    return done;
+                }
                 Some(Err(_)) => {}
                 None => return std::future::pending().await,
             }
@@ -68,21 +72,33 @@ impl Host {
         }
     }
 
+    /// A link that was lost may be there again.
+    pub(super) fn look_at_link(&mut self, context: &mut Context<'_>) {
+        if self.link_lost && self.entry.remote != Remote::Off {
+            self.link_lost = false;
+            self.hook(context, HookEvent::LinkRestored, "", None);
+        }
+    }
+
     /// Runs the hooks for an event. `message`: what a person is to know; `update`: what is told of it otherwise.
     pub(super) fn hook(&mut self, context: &mut Context<'_>, event: HookEvent, message: &str, update: Option<&Update<'_>>) {
         let commands: Vec<String> =
             self.hooks.all.iter().filter(|hook| hook.event == event).map(|hook| hook.command.clone()).collect();
         for command in commands {
-            if self.hooks.running.len() >= AT_ONCE {
+            let running = self.hooks.counts.entry(event).or_default();
+            if *running >= AT_ONCE {
                 if !std::mem::replace(&mut self.hooks.warned, true) {
-                    let text = format!("warning: {AT_ONCE} hooks are running still: others are left out");
-                    context.terminal.say(&Line::new(Tone::Attention, text));
+                    let text = format!("{AT_ONCE} hooks for {} are running still: others are left out", event.word());
+                    let _ = context.tell(&Update::Caution(text));
                 }
                 return;
             }
             self.hooks.warned = false;
             match hook::start(&job(command, event, message, update, &self.entry)) {
-                Ok(child) => drop(self.hooks.running.spawn_blocking(move || (event, hook::outcome(child)))),
+                Ok(child) => {
+                    *running += 1;
+                    self.hooks.running.spawn_blocking(move || (event, hook::outcome(child)));
+                }
                 Err(error) => say_failed(context, event, &error.to_string()),
             }
         }

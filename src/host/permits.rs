@@ -2,6 +2,7 @@
 //!
 //! Mission Control sees such a request for the moment until it is answered; whoever is faster there decides.
 
+use std::collections::HashSet;
 use std::future::pending;
 use std::time::Duration;
 
@@ -18,13 +19,17 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Answers that are on their way.
 #[derive(Debug, Default)]
-pub(super) struct Permits(JoinSet<(Request, Result<bool, SdkError>)>);
+pub(super) struct Permits {
+    answers: JoinSet<(Request, Result<bool, SdkError>)>,
+    /// Those of them that are answered already.
+    answered: HashSet<String>,
+}
 
 impl Permits {
     /// The next one that has arrived, for ever without any. Cancel-safe.
     pub(super) async fn settled(&mut self) -> (Request, Result<bool, SdkError>) {
         loop {
-            match self.0.join_next().await {
+            match self.answers.join_next().await {
                 Some(Ok(settled)) => return settled,
                 // It panicked, which the panic's own message tells.
                 Some(Err(_)) => {}
@@ -33,14 +38,24 @@ impl Permits {
         }
     }
 
+    /// An answer may be told before we know that ours arrived.
+    pub(super) fn see(&mut self, event: &Event) {
+        if let Event::Answered { id, .. } = event
+            && !self.answers.is_empty()
+        {
+            self.answered.insert(id.clone());
+        }
+    }
+
     pub(super) fn are_settled(&self) -> bool {
-        self.0.is_empty()
+        self.answers.is_empty()
     }
 
     /// The connection they were on is gone.
     pub(super) fn forget(&mut self) {
-        self.0.abort_all();
-        self.0.detach_all();
+        self.answers.abort_all();
+        self.answers.detach_all();
+        self.answered.clear();
     }
 }
 
@@ -53,7 +68,7 @@ impl Host {
         }
         context.tell(&Update::Allowed(request))?;
         let (session, request) = (self.session.clone(), request.as_ref().clone());
-        self.permits.0.spawn(async move {
+        self.permits.answers.spawn(async move {
             let answered = timeout(DEADLINE, session.answer(&request, &Answer::Yes)).await;
             let late = |_| Err(SdkError::Deadline { step: "answering", limit: DEADLINE });
             let settled = answered.unwrap_or_else(late);
@@ -62,16 +77,22 @@ impl Host {
         Ok(true)
     }
 
-    /// A request whose answer did not arrive is one for a person.
+    /// A request whose answer did not arrive is one for a person: it is told, and given back.
     pub(super) fn on_permitted(
         &mut self,
         context: &mut Context<'_>,
         (request, settled): (Request, Result<bool, SdkError>),
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<Event>> {
+        let answered = self.permits.answered.remove(&request.id);
         match settled {
-            // Where somebody in Mission Control was faster, their answer is told.
-            Ok(_) => Ok(()),
-            Err(_) => self.on_waiting(context, &Event::Waiting(Box::new(request))),
+            // Where somebody in Mission Control was faster, their answer is told. Where the connection broke, nothing waits any more.
+            Ok(_) | Err(SdkError::Connection(_)) => Ok(None),
+            Err(_) if answered => Ok(None),
+            Err(_) => {
+                let event = Event::Waiting(Box::new(request));
+                self.on_waiting(context, &event)?;
+                Ok(Some(event))
+            }
         }
     }
 }

@@ -32,8 +32,8 @@ impl Host {
         let interrupted = self.progress.working || !self.progress.waiting.is_empty();
         let broke = "the connection to the Copilot CLI broke";
         context.terminal.say(&Line::new(Tone::Attention, broke));
-        let was_shared = self.entry.remote != Remote::Off;
-        if was_shared {
+        if self.entry.remote != Remote::Off {
+            self.link_lost = true;
             self.hook(context, HookEvent::LinkLost, broke, None);
         }
         let joined = runtimes::acquire(context, &self.registry, &self.choice, deadline, Some(&self.joined.entry)).await?;
@@ -60,9 +60,7 @@ impl Host {
         }
         self.publish(context);
         context.tell(&Update::Remote { remote: self.entry.remote, url: self.entry.link() })?;
-        if was_shared && self.entry.remote != Remote::Off {
-            self.hook(context, HookEvent::LinkRestored, "", None);
-        }
+        self.look_at_link(context);
         let message = if interrupted {
             "copilot-remote: the Copilot CLI died and was started again. The turn that was running was interrupted; send a prompt to go on."
         } else {

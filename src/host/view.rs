@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::dialogue::Heard;
 use super::remote::{self, Switched};
 use super::{Host, handover, hooks};
-use crate::cli::{HookEvent, Remote};
+use crate::cli::Remote;
 use crate::context::{Context, Deadline};
 use crate::error::{Interrupted, Report, Seconds};
 use crate::line::{Line, Tone};
@@ -73,8 +73,11 @@ impl Host {
             context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C ends the session"));
         }
         loop {
-            if view.leaving && view.switch.is_idle() && !self.progress.holds_on_to_us() {
-                self.dialogue.finish(context).await?;
+            if view.leaving && view.switch.is_idle() && !self.progress.holds_on_to_us() && !context.terminal.is_typed_into() {
+                match self.dialogue.finish(context).await? {
+                    None | Some(Signal::Hangup) => {}
+                    Some(signal) => return Ok(Ending::Signal(signal)),
+                }
                 match self.hand_over(context, Deadline::new(HAND_OVER)).await {
                     Ok(()) => {
                         // The session is another's by now, also where nobody reads this.
@@ -107,10 +110,7 @@ impl Host {
                     Some(Event::Ended) => return Ok(Ending::Elsewhere),
                     Some(event) => {
                         self.on_event(context, &mut view, &event)?;
-                        if keys {
-                            let shown = if let Event::Waiting(request) = &event { Some(request.as_ref()) } else { None };
-                            self.dialogue.keep_up(context, shown);
-                        }
+                        self.ask(context, &event, keys);
                     }
                     None => {
                         if let Some(ending) = self.mend(context, &mut view, detach_on_hangup).await? {
@@ -146,12 +146,9 @@ impl Host {
                     Heard::Nothing => {}
                 },
                 settled = self.dialogue.settled() => self.dialogue.say_settled(context, settled)?,
-                settled = self.permits.settled() => {
-                    self.on_permitted(context, settled)?;
-                    if keys {
-                        self.dialogue.keep_up(context, None);
-                    }
-                }
+                settled = self.permits.settled() => if let Some(event) = self.on_permitted(context, settled)? {
+                    self.ask(context, &event, keys);
+                },
                 (event, wrong) = self.hooks.done() => if let Some(wrong) = wrong {
                     hooks::say_failed(context, event, &wrong);
                 },
@@ -165,6 +162,16 @@ impl Host {
                     }
                 }
             }
+        }
+    }
+
+    /// After an event was told: calls for the person, and says which keys answer.
+    fn ask(&mut self, context: &mut Context<'_>, event: &Event, keys: bool) {
+        self.dialogue.call(context);
+        if keys {
+            let shown = if let Event::Waiting(request) = event { Some(request.as_ref()) } else { None };
+            let shown = shown.filter(|request| self.dialogue.waits(&request.id));
+            self.dialogue.keep_up(context, shown);
         }
     }
 
@@ -217,6 +224,7 @@ impl Host {
         if self.permit(context, event)? {
             return Ok(());
         }
+        self.permits.see(event);
         self.progress.see(event);
         self.kept.see(event);
         self.hook_on(context, event);
@@ -249,6 +257,7 @@ impl Host {
             _ => {}
         }
         self.publish(context);
+        self.look_at_link(context);
         if matches!(event, Event::Link { .. } | Event::Steerable(true)) {
             self.mind_the_word(view);
         }
@@ -327,10 +336,8 @@ impl Host {
             }
         }
         self.publish(context);
+        self.look_at_link(context);
         drop(switched.turn);
-        if again && self.entry.remote != Remote::Off {
-            self.hook(context, HookEvent::LinkRestored, "", None);
-        }
         if before == (self.entry.remote, self.entry.url.clone()) { Ok(()) } else { self.tell_remote(context, view) }
     }
 }

@@ -26,17 +26,36 @@ struct Listed {
     branch: Option<String>,
 }
 
-/// The worktree of `branch`, made if there is none, and the branch with it: of a remote's branch of that name, else of HEAD. As long as git
-/// takes; dropped, it is undone.
-pub(crate) async fn add(directory: &Path, branch: &str) -> Result<Worktree, RepoError> {
-    let listed = git(directory, &["worktree", "list", "--porcelain", "-z"]).await?;
-    if !listed.status.success() {
-        return Err(super::unreadable(directory, &listed));
+/// The worktree that a folder is, if it is one as [`add`] makes them.
+pub(crate) async fn of(directory: &Path) -> Option<Worktree> {
+    let (repository, listed) = list(directory).await.ok()?;
+    let here = listed.into_iter().find(|listed| directory.starts_with(&listed.path) && listed.path != repository)?;
+    let branch = here.branch?;
+    (here.path == place(&repository, &branch)).then_some(Worktree { path: here.path, repository, branch, reused: true })
+}
+
+/// Where the repository is, and its worktrees.
+async fn list(directory: &Path) -> Result<(PathBuf, Vec<Listed>), RepoError> {
+    let output = git(directory, &["worktree", "list", "--porcelain", "-z"]).await?;
+    if !output.status.success() {
+        return Err(super::unreadable(directory, &output));
     }
-    let listed = parse(&String::from_utf8_lossy(&listed.stdout));
+    let listed = parse(&String::from_utf8_lossy(&output.stdout));
+    let first = listed.first().map(|first| first.path.clone()).unwrap_or_default();
+    // Of a submodule git lists its own folder first, in that of the repository around it.
+    let inner = first.components().any(|part| part.as_os_str() == ".git");
+    if !inner {
+        return Ok((first, listed));
+    }
+    let root = git(directory, &["rev-parse", "--show-toplevel"]).await?;
+    Ok((PathBuf::from(first_line(&root.stdout)), listed))
+}
+
+/// The worktree of `branch`, made if there is none, and the branch with it: of a remote's branch of that name, else of HEAD. As long as git
+/// takes; dropped before that, git removes the worktree, and not a new branch.
+pub(crate) async fn add(directory: &Path, branch: &str) -> Result<Worktree, RepoError> {
+    let (repository, listed) = list(directory).await?;
     let refused = |message: String| RepoError::Worktree { message };
-    let Some(first) = listed.first() else { return Err(refused("git lists none".to_owned())) };
-    let repository = first.path.clone();
     let checked = git(directory, &["check-ref-format", "--branch", branch]).await?;
     if !checked.status.success() {
         return Err(refused(format!("{branch} is no name for a branch")));
@@ -46,6 +65,7 @@ pub(crate) async fn add(directory: &Path, branch: &str) -> Result<Worktree, Repo
     if let Some(at) = listed.iter().position(|listed| listed.branch.as_ref() == Some(&branch)) {
         let path = listed[at].path.clone();
         if at == 0 {
+            let path = &repository;
             return Err(refused(format!("{branch} is checked out in {} itself", path.display())));
         }
         if !path.is_dir() {
@@ -57,15 +77,22 @@ pub(crate) async fn add(directory: &Path, branch: &str) -> Result<Worktree, Repo
     if path.exists() {
         return Err(refused(format!("{} is there already, and is no worktree of {branch}", path.display())));
     }
-    let local = format!("refs/heads/{branch}");
-    let remote = format!("refs/remotes/*/{branch}");
-    let known = git(directory, &["for-each-ref", "--format=%(refname)", &local, &remote]).await?;
+    let refs = git(directory, &["for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes"]).await?;
+    let refs = String::from_utf8_lossy(&refs.stdout).into_owned();
+    let of_a_remote =
+        |name: &str| name.strip_prefix("refs/remotes/").and_then(|name| name.split_once('/')).map(|(_, name)| name.to_owned());
+    let is_local = refs.lines().any(|name| name.strip_prefix("refs/heads/") == Some(&branch));
+    if let Some(name) = refs.lines().find(|name| !is_local && name.strip_prefix("refs/remotes/") == Some(&branch)) {
+        let own = of_a_remote(name).unwrap_or_default();
+        return Err(refused(format!("{branch} is a remote's branch: the one of this repository that follows it is {own}")));
+    }
+    let known = is_local || refs.lines().any(|name| of_a_remote(name).as_deref() == Some(&branch));
     let mut command = Command::new("git");
     command.arg("-C").arg(directory).env("LC_ALL", "C").args(["worktree", "add"]);
-    if known.stdout.is_empty() {
-        command.args(["--no-track", "-b", &branch]).arg(&path);
-    } else {
+    if known {
         command.arg(&path).arg(&branch);
+    } else {
+        command.args(["--no-track", "-b", &branch]).arg(&path);
     }
     let added = run_to_end(command).await.map_err(|error| refused(error.to_string()))?;
     if !added.status.success() {

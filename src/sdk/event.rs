@@ -109,17 +109,31 @@ pub(crate) enum Origin {
 pub(crate) enum Tool {
     /// A line of bash.
     Shell(String),
-    /// Changing this file.
-    Write(PathBuf),
+    /// A line of another shell.
+    OtherShell,
+    /// Changing these files.
+    Write(Vec<PathBuf>),
     #[default]
     Other,
 }
 
 impl Tool {
     fn parse(request: &Value) -> Self {
-        match (request["kind"].as_str(), request["fullCommandText"].as_str(), request["fileName"].as_str()) {
-            (Some("shell"), Some(line), _) if request["shellType"] == "bash" => Self::Shell(line.to_owned()),
-            (Some("write"), _, Some(file)) => Self::Write(file.into()),
+        // A person is to decide, by the organisation's policy or as it leaves the sandbox; or a hook of the CLI's has decided.
+        let reserved = ["managedApprovalRequired", "requestSandboxBypass", "resolvedByHook"].map(|name| request[name] == true);
+        if reserved.contains(&true) {
+            return Self::Other;
+        }
+        match (request["kind"].as_str(), request["fullCommandText"].as_str()) {
+            (Some("shell"), Some(line)) if request["shellType"] == "bash" => Self::Shell(line.to_owned()),
+            (Some("shell"), _) => Self::OtherShell,
+            (Some("write"), _) => {
+                // A move has two paths.
+                let edits = request["fileEdits"].as_array().into_iter().flatten();
+                let edited = edits.flat_map(|edit| [&edit["before"]["path"], &edit["after"]["path"]]);
+                let files = [&request["fileName"], &request["resolvedPath"]].into_iter().chain(edited);
+                Self::Write(files.filter_map(Value::as_str).map(PathBuf::from).collect())
+            }
             _ => Self::Other,
         }
     }
@@ -201,7 +215,8 @@ impl Event {
                 let known = matches!(asked["kind"].as_str(), Some("shell" | "write" | "read"));
                 request.for_session = known && asked["canOfferSessionApproval"] == true;
                 request.detail = diff(&text(asked, "diff"));
-                request.tool = Tool::parse(asked);
+                let managed = data["promptRequest"]["managedApprovalRequired"] == true || data["resolvedByHook"] == true;
+                request.tool = if managed { Tool::Other } else { Tool::parse(asked) };
                 Self::Waiting(Box::new(request))
             }
             "user_input.requested" => {

@@ -30,12 +30,60 @@ impl FromStr for Rule {
             return Ok(Self { kind: "shell".to_owned(), argument: None });
         }
         let argument = text.strip_prefix("shell(").and_then(|rest| rest.strip_suffix(')')).map(str::trim);
-        match argument.filter(|argument| !matches!(*argument, "" | ":*") && !argument.chars().any(char::is_control)) {
+        match argument.filter(|argument| names_a_command(argument)) {
             Some(argument) => Ok(Self { kind: "shell".to_owned(), argument: Some(argument.to_owned()) }),
             None => Err("expected shell, shell(COMMAND), shell(COMMAND:*) or write; other tools cannot be named here".to_owned()),
         }
     }
 }
+
+/// One command, in plain words: anything else would match nothing.
+fn names_a_command(argument: &str) -> bool {
+    let stem = argument.strip_suffix(":*").unwrap_or(argument);
+    let words: Vec<&str> = stem.split_whitespace().collect();
+    shell::commands(stem).is_some_and(|commands| commands.len() == 1 && commands[0] == words) && !stem.contains(char::is_control)
+}
+
+/// What bash runs without looking for a program, and what makes other commands of its words: their words are not only words. `[` is no
+/// plain word in any case.
+const EVALUATING: [&str; 36] = [
+    ".",
+    "alias",
+    "bind",
+    "builtin",
+    "cd",
+    "command",
+    "compgen",
+    "complete",
+    "coproc",
+    "declare",
+    "enable",
+    "eval",
+    "exec",
+    "export",
+    "getopts",
+    "hash",
+    "let",
+    "local",
+    "mapfile",
+    "popd",
+    "printf",
+    "pushd",
+    "read",
+    "readarray",
+    "readonly",
+    "set",
+    "shopt",
+    "source",
+    "test",
+    "time",
+    "trap",
+    "typeset",
+    "unalias",
+    "unset",
+    "wait",
+    "xargs",
+];
 
 impl TryFrom<String> for Rule {
     type Error = String;
@@ -67,18 +115,26 @@ impl fmt::Display for Rule {
 /// `:*` allows what follows, as long as it names no file outside the folder; so does `write`. Bare `shell` allows everything.
 pub(crate) fn allows(rules: &[Rule], tool: &Tool, folder: &Path) -> bool {
     match tool {
-        Tool::Write(file) => rules.iter().any(|rule| rule.kind == "write") && shell::is_inside(folder, file),
-        Tool::Shell(_) if rules.iter().any(|rule| rule.kind == "shell" && rule.argument.is_none()) => true,
+        Tool::Write(files) => {
+            rules.iter().any(|rule| rule.kind == "write")
+                && !files.is_empty()
+                && files.iter().all(|file| shell::is_inside(folder, file))
+        }
+        Tool::Shell(_) | Tool::OtherShell if rules.iter().any(|rule| rule.kind == "shell" && rule.argument.is_none()) => true,
         Tool::Shell(line) => shell::commands(line)
             .is_some_and(|commands| commands.iter().all(|words| rules.iter().any(|rule| rule.allows_command(words, folder)))),
-        Tool::Other => false,
+        Tool::OtherShell | Tool::Other => false,
     }
 }
 
 impl Rule {
-    /// Whether it names commands, in the syntax of Unix shells.
-    pub(crate) fn names_commands(&self) -> bool {
-        self.argument.is_some()
+    /// Why this cannot be allowed, though it could be denied.
+    pub(crate) fn cannot_be_allowed(&self) -> Option<String> {
+        let first = self.argument.as_ref()?.trim_end_matches(":*").split_whitespace().next()?;
+        if cfg!(windows) {
+            return Some("commands of PowerShell cannot be told apart here".to_owned());
+        }
+        EVALUATING.contains(&first).then(|| format!("with {first}, words can run other commands, or change what is run"))
     }
 
     fn allows_command(&self, words: &[String], folder: &Path) -> bool {
@@ -134,10 +190,15 @@ mod tests {
             assert!(!allowed(&rules, line), "{line}");
         }
         let all: Vec<Rule> = vec!["shell".parse().unwrap()];
-        assert!(allowed(&all, "anything > $(at all)") && !allows(&all, &Tool::Write("a".into()), Path::new(".")));
+        assert!(allowed(&all, "anything > $(at all)") && !allows(&all, &Tool::Write(vec!["a".into()]), Path::new(".")));
         let write: Vec<Rule> = vec!["write".parse().unwrap()];
-        assert!(allows(&write, &Tool::Write("src/new.rs".into()), Path::new(".")));
-        assert!(!allows(&write, &Tool::Write("/etc/passwd".into()), Path::new(".")) && !allowed(&write, "touch a"));
+        assert!(allows(&write, &Tool::Write(vec!["src/new.rs".into()]), Path::new(".")));
+        for files in [vec!["/etc/passwd"], vec!["a", "../b"], vec![".git/hooks/pre-commit"], vec![]] {
+            let files: Vec<_> = files.into_iter().map(Into::into).collect();
+            assert!(!allows(&write, &Tool::Write(files), Path::new(".")));
+        }
+        assert!(!allowed(&write, "touch a"));
+        assert!(allows(&all, &Tool::OtherShell, Path::new(".")) && !allows(&rules, &Tool::OtherShell, Path::new(".")));
         assert!(!allows(&all, &Tool::Other, Path::new(".")));
     }
 
@@ -156,8 +217,15 @@ mod tests {
             "github-mcp(create_issue)",
             "write(x)",
             "shell(a\nb)",
+            "shell(git *)",
+            "shell(git commit -m \"x\")",
+            "shell(cargo test && cargo fmt)",
+            "shell([:*)",
         ] {
             assert!(text.parse::<Rule>().is_err(), "{text:?}");
+        }
+        for text in ["shell(printf:*)", "shell(cd:*)", "shell(eval x)"] {
+            assert!(text.parse::<Rule>().unwrap().cannot_be_allowed().is_some(), "{text}");
         }
     }
 }

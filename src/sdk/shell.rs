@@ -2,8 +2,9 @@
 
 use std::path::{Component, Path, PathBuf};
 
-/// The simple commands that bash makes of `text`, each as its words without their quotes; None where it may do anything else: expand,
-/// redirect, run in the background, define, nest. What is not known to be harmless counts as that.
+/// The simple commands that bash makes of `text`, each as its words without their quotes; None where it may do anything else: expand
+/// (also names of files: `lin?` may be a link that leads elsewhere), redirect, run in the background, define, nest. What is not known to
+/// be harmless counts as that.
 pub(super) fn commands(text: &str) -> Option<Vec<Vec<String>>> {
     let mut commands = vec![Vec::new()];
     // None: between words.
@@ -46,7 +47,7 @@ pub(super) fn commands(text: &str) -> Option<Vec<Vec<String>>> {
             }
             '\\' => word.get_or_insert_default().push(rest.next().filter(|escaped| !escaped.is_control())?),
             // A comment could hide a quote, and a brace a path.
-            '$' | '`' | '<' | '>' | '(' | ')' | '{' | '}' | '#' => return None,
+            '$' | '`' | '<' | '>' | '(' | ')' | '{' | '}' | '#' | '*' | '?' | '[' => return None,
             other => word.get_or_insert_default().push(harmless(other)?),
         }
     }
@@ -59,25 +60,26 @@ fn harmless(character: char) -> Option<char> {
     (!character.is_control() || matches!(character, '\n' | '\t')).then_some(character)
 }
 
-/// Whether a word cannot name a file outside `folder`, if it names one at all.
+/// Whether no part of a word looks like the name of a file outside `folder`: not the word, nor what is glued to an option (`-t..`), an `=`,
+/// a colon, a comma, an `@` or a quote.
 pub(super) fn stays_inside(folder: &Path, word: &str) -> bool {
-    // Of an option with its value in one word, the value too.
-    let value = word.strip_prefix('-').and_then(|option| option.find(['/', '=']).map(|at| option[at..].trim_start_matches('=')));
-    let value = value.or_else(|| word.split_once('=').map(|(_, value)| value));
-    std::iter::once(word).chain(value).all(|path| is_inside(folder, Path::new(path)))
+    let glued = word.split(['=', ':', ',', '@', '"', '\'']);
+    let option = word.strip_prefix('-').filter(|option| !option.starts_with('-')).unwrap_or_default();
+    let tails = option.char_indices().map(|(at, _)| &option[at..]);
+    let inside = |path: &str| is_inside(folder, Path::new(path));
+    !word.to_ascii_lowercase().contains("file:") && std::iter::once(word).chain(glued).chain(tails).all(inside)
 }
 
-/// Whether a path, there or not, is inside `folder`, also where symbolic links lead elsewhere.
+/// Whether a path, there or not, is inside `folder`, also where symbolic links lead elsewhere, and not git's own.
 pub(super) fn is_inside(folder: &Path, path: &Path) -> bool {
     let Ok(folder) = folder.canonicalize() else { return false };
-    let parts: Vec<_> = path.components().collect();
-    let leads_away = |part: &Component<'_>| match part {
+    let leads_away = |part: Component<'_>| match part {
         Component::ParentDir => true,
-        // Of old shells, `.*` and `.?` are also `..`.
-        Component::Normal(name) => name.to_str().is_none_or(|name| name.starts_with('.') && name.contains(['*', '?', '['])),
+        // What is there is run by git.
+        Component::Normal(name) => name.eq_ignore_ascii_case(".git"),
         _ => false,
     };
-    if parts.iter().any(leads_away) || path.to_str().is_none_or(|text| text.starts_with('~')) {
+    if path.components().any(leads_away) || path.to_str().is_none_or(|text| text.starts_with('~')) {
         return false;
     }
     let mut path: PathBuf = folder.join(path);
@@ -135,6 +137,9 @@ mod tests {
             "touch a\\",
             "touch a\rrm b",
             "touch $'a'",
+            "touch a*",
+            "touch lin?/a",
+            "touch [ab]",
         ] {
             assert_eq!(read(text), None, "{text}");
         }
@@ -150,7 +155,7 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink("/nowhere/at/all", folder.join("dangling")).unwrap();
         let inside = folder.join("src/new/file").to_str().unwrap().to_owned();
-        for word in ["a", "src/a", "-m", "fix a/b", "main..feature", "HEAD~1", "*.rs", ".github/x", "--out=src/x", &inside] {
+        for word in ["a", "src/a", "-m", "fix a/b", "main..feature", "HEAD~1", "-rf", ".github/x", "--out=src/x", &inside] {
             assert!(stays_inside(folder, word), "{word}");
         }
         for word in [
@@ -164,14 +169,22 @@ mod tests {
             "-o/etc/x",
             "--out=../x",
             "of=/dev/sda",
-            ".*",
-            ".?/x",
-            "src/.*/x",
+            "-t..",
+            "-xvf/etc/x",
+            "host:/etc",
+            "@/etc/passwd",
+            "f=@../x",
+            "k=\"../x\"",
+            "file:x",
+            "x,/etc/y",
+            ".git",
+            "src/.git/config",
+            ".GIT/hooks/x",
         ] {
             assert!(!stays_inside(folder, word), "{word}");
         }
         #[cfg(unix)]
-        for word in ["link/x", "link", "dangling", "--out=link/x"] {
+        for word in ["link/x", "link", "dangling", "--out=link/x", "-tlink", "-x,link"] {
             assert!(!stays_inside(folder, word), "{word}");
         }
     }

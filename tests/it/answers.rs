@@ -382,10 +382,18 @@ fn what_is_typed_for_an_answer_that_was_given_elsewhere_is_kept() {
     let call = &asked["data"]["permissionRequest"]["toolCallId"];
     github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
     pty.shows("it waits for no answer any more; what you typed is kept");
+    // Nobody stops typing at once.
+    for key in ["r", "l", "p", "a", "x", "x"] {
+        std::thread::sleep(Duration::from_millis(200));
+        pty.send(key);
+    }
     pty.shows("agent: done");
     let screen = pty.shows("remote on | idle | r off");
-    assert!(!screen.contains("why not>"), "{screen}");
-    read();
+    assert!(
+        !screen.contains("why not>") && !screen.contains("switching remote") && !screen.contains("press x again"),
+        "{screen}"
+    );
+    std::thread::sleep(Duration::from_millis(1300));
     pty.send("p");
     pty.shows("prompt> ");
     pty.send("\u{1b}[A");

@@ -133,11 +133,11 @@ fn bad_hooks_harm_nothing() {
     running.stdout_line("https://");
     running.stderr_line("warning: the hook for ready failed: exit code 127");
     running.stderr_line("warning: the hook for ready failed: exit code 3: why");
-    // Four of the first run on, so there is room for four more.
-    running.stderr_line("warning: 8 hooks are running still: others are left out");
+    running.stderr_line("warning: 8 hooks for input are running still: others are left out");
     running.stderr_line("permission needed: command 11");
     let hooks = || sandbox.processes().iter().filter(|(_, command)| command.contains("run-hook")).count();
-    wait_for("eight hooks", || (hooks() == 8).then_some(()));
+    // Four of ready run on.
+    wait_for("twelve hooks", || (hooks() == 12).then_some(()));
     let before = Instant::now();
     running.signal("TERM");
     running.finish().expect_code(143);
@@ -235,6 +235,7 @@ fn the_config_file_has_defaults_and_hooks() {
         ("timeout = 'soon'", "\"soon\": expected a time from 1s to 24h"),
         ("[hooks]\nready = 'one'", "invalid type: string \"one\", expected a sequence"),
         ("[hooks]\nreddy = ['one']", "unknown variant `reddy`, expected one of `ready`"),
+        ("[hooks]\nready = ['']", "hooks: there is no command"),
         ("qr = ", "TOML parse error at line 1"),
     ] {
         write(text);
@@ -255,13 +256,22 @@ fn the_config_file_has_defaults_and_hooks() {
 fn what_is_no_hook_is_refused() {
     let sandbox = Sandbox::new();
     for (hook, wrong) in [
-        ("input", "there is no command: expected input=COMMAND"),
-        ("input= ", "there is no command: expected input=COMMAND"),
+        ("input", "there is no command; expected input=COMMAND"),
+        ("input= ", "there is no command; expected input=COMMAND"),
         ("output=ls", "expected EVENT=COMMAND, with an event of ready, input, idle, ended, link-lost, link-restored, error"),
     ] {
         let done = sandbox.run(&["start", "--demo", "--hook", hook]).expect_code(2);
         assert!(done.stderr.contains(wrong), "{}", done.stderr);
     }
+}
+
+#[test]
+fn a_bell_that_nobody_hears_is_refused() {
+    let sandbox = Sandbox::new();
+    let done = sandbox.run(&["start", "--demo", "--detach", "--bell"]).expect_code(2);
+    assert!(done.stderr.contains("--bell rings in the live view"), "{}", done.stderr);
+    let done = sandbox.run(&["cloud", "--demo", "-p", "go", "--repo", "octocat/hello-world", "--bell"]).expect_code(2);
+    assert!(done.stderr.contains("add --follow, or leave it out"), "{}", done.stderr);
 }
 
 /// Rung when a person is needed, and only where that is wanted; what is told is harmless.

@@ -151,4 +151,9 @@ fn what_cannot_be_a_rule_is_said_before_anything_starts() {
             assert!(done.stderr.contains(&format!("{option} {tool}: expected shell, shell(COMMAND)")), "{}", done.stderr);
         }
     }
+    // With these, what is quoted is run.
+    for tool in ["shell(printf:*)", "shell(cd:*)", "shell(eval)"] {
+        let done = sandbox.run(&["start", "--demo", "--allow-tool", tool]).expect_code(2);
+        assert!(done.stderr.contains("words can run other commands, or change what is run"), "{}", done.stderr);
+    }
 }

@@ -65,6 +65,8 @@ fn a_branch_of_a_remote_is_followed() {
     sandbox.git(&upstream, &["branch", "theirs"]);
     sandbox.git(&sandbox.repo(), &["remote", "add", "local", upstream.to_str().unwrap()]);
     sandbox.git(&sandbox.repo(), &["fetch", "--quiet", "local"]);
+    let done = sandbox.run(&["start", "--copilot", &cli, "-d", "--worktree", "local/theirs"]).expect_code(8);
+    assert!(done.stderr.contains("local/theirs is a remote's branch: "), "{}", done.stderr);
     sandbox.run(&["start", "--copilot", &cli, "-d", "--worktree", "theirs"]).expect_code(0);
     let made = sandbox.path("repo.worktrees/theirs");
     assert_eq!(sandbox.git(&made, &["rev-parse", "--abbrev-ref", "@{upstream}"]), "local/theirs");
@@ -101,6 +103,24 @@ fn what_cannot_be_a_worktree_is_refused() {
     start(&["--worktree", "early", "--deny-tool", "Write"]).expect_code(2);
     sandbox.run(&["start", "--copilot", "/no/such/cli", "--worktree", "early"]).expect_code(5);
     assert!(!sandbox.path("repo.worktrees/early").exists());
+}
+
+/// A submodule has a place of its own, not one within git's folder; a branch is not its prefix.
+#[test]
+fn a_submodule_has_worktrees_too() {
+    let (sandbox, cli) = world();
+    let inner = sandbox.git_init("inner", &[("origin", "https://github.com/octocat/inner.git")]);
+    let outer = sandbox.repo();
+    sandbox.git(&outer, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", inner.to_str().unwrap(), "sub"]);
+    let sub = outer.join("sub");
+    sandbox.git(&sub, &["remote", "set-url", "origin", "https://github.com/octocat/inner.git"]);
+    sandbox.git(&sub, &["branch", "topic/x"]);
+    sandbox.run(&["-C", sub.to_str().unwrap(), "start", "--copilot", &cli, "-d", "--worktree", "other"]).expect_code(0);
+    assert!(outer.join("sub.worktrees/other").is_dir());
+    let done =
+        sandbox.run(&["-C", sub.to_str().unwrap(), "start", "--copilot", &cli, "-d", "--worktree", "topic"]).expect_code(8);
+    assert!(done.stderr.contains("there is no worktree for the session: "), "{}", done.stderr);
+    sandbox.stop_all();
 }
 
 /// Ctrl-C while git checks out: git takes back what it began. While its own hook runs: the worktree is whole, and is found again. Nothing
@@ -155,6 +175,10 @@ fn the_session_works_in_its_worktree() {
     sandbox.run(&["send", "-p", "go", "--wait"]).expect_code(0);
     let made = sandbox.path("repo.worktrees/topic");
     assert_eq!(fs::read_to_string(made.join("where")).unwrap().trim(), made.to_str().unwrap());
+    sandbox.stop_all();
+    // Gone on with, it still has it.
+    let done = sandbox.run(&["-C", made.to_str().unwrap(), "start", "-d", "--json", "--continue"]).expect_code(0);
+    assert_eq!(done.json().pop().unwrap()["worktree"], json!(made));
     sandbox.stop_all();
 
     sandbox.unset("GH_TOKEN");
