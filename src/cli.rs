@@ -118,6 +118,11 @@ pub(crate) enum Command {
     /// End sessions
     Stop(Stop),
 
+    /// Check everything that makes remote fail, and say what to do
+    ///
+    /// Reads only, but that it may start a Copilot CLI, and end it again. Ends with the exit code of the first check that failed.
+    Doctor(Doctor),
+
     /// Remove what dead sessions and runtimes left, and end runtimes that nobody uses
     Prune,
 
@@ -136,7 +141,7 @@ pub(crate) enum Command {
 }
 
 /// The commands that have a man page.
-pub(crate) const PAGES: [&str; 22] = [
+pub(crate) const PAGES: [&str; 23] = [
     "start",
     "on-demand",
     "cloud",
@@ -156,6 +161,7 @@ pub(crate) const PAGES: [&str; 22] = [
     "events",
     "wait",
     "stop",
+    "doctor",
     "prune",
     "completions",
     "man",
@@ -333,6 +339,13 @@ pub(crate) struct SessionArgs {
     #[command(flatten)]
     pub(crate) bell: BellArgs,
 
+    #[command(flatten)]
+    pub(crate) limit: LimitArgs,
+
+    /// Keep the machine from going to sleep; the default is never
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) keep_awake: Option<KeepAwake>,
+
     /// Work in a git worktree of this branch, next to the repository; both are made if they are not there. Left out, the branch is
     /// copilot/NAME
     #[arg(long, value_name = "BRANCH", num_args = 0..=1, default_missing_value = "", conflicts_with = "demo")]
@@ -363,6 +376,27 @@ pub(crate) struct SessionArgs {
 
     #[command(flatten)]
     pub(crate) qr: QrArgs,
+}
+
+/// `--keep-awake`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KeepAwake {
+    /// It goes to sleep as it is set to
+    #[default]
+    Never,
+    /// While the agent works
+    Busy,
+    /// While remote is on, or read-only
+    Remote,
+}
+
+/// For how long a session is shared.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct LimitArgs {
+    /// Switch remote off after this time: 90s, 30m, 2h; `on --time-limit` says another one
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) time_limit: Option<Duration>,
 }
 
 /// How a view calls for a person.
@@ -473,6 +507,9 @@ pub(crate) struct On {
     /// Share a session that has no GitHub repository
     #[arg(long)]
     pub(crate) no_repo: bool,
+
+    #[command(flatten)]
+    pub(crate) limit: LimitArgs,
 
     #[command(flatten)]
     pub(crate) timeout: TimeoutArgs,
@@ -660,6 +697,25 @@ pub(crate) struct Stop {
     /// End all of them, and the runtimes that nobody uses
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Create a session, share it, and close it: some refusals show only there
+    #[arg(long)]
+    pub(crate) probe: bool,
+
+    /// Mend what is safe to mend: ask GitHub for the account anew, end what nobody uses, take access to the state folder from others
+    #[arg(long)]
+    pub(crate) fix: bool,
+
+    /// The longest time for each check: 90, 90s, 2m; the default is 30s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeArgs,
 }
 
 /// How the QR code is drawn.

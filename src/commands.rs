@@ -4,6 +4,7 @@ pub(crate) mod attach;
 pub(crate) mod cloud;
 pub(crate) mod completions;
 pub(crate) mod demo_runtime;
+pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod list;
 pub(crate) mod logs;

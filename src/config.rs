@@ -22,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) qr: Option<String>,
     pub(crate) qr_style: Option<String>,
     pub(crate) bell: bool,
+    pub(crate) keep_awake: Option<String>,
     /// Commands for each event.
     hooks: BTreeMap<HookEvent, Vec<String>>,
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The names that this program reads, with their meaning; the man pages print this list.
-pub(crate) const DOCUMENTED: [(&str, &str); 17] = [
+pub(crate) const DOCUMENTED: [(&str, &str); 18] = [
     (COPILOT_CLI_PATH, "The Copilot CLI to run; --copilot wins over it."),
     (
         "COPILOT_GITHUB_TOKEN, GH_TOKEN, GITHUB_TOKEN",
@@ -21,6 +21,7 @@ pub(crate) const DOCUMENTED: [(&str, &str); 17] = [
     (QR, "Default of --qr."),
     (QR_STYLE, "Default of --qr-style."),
     (COLOR, "Default of --color."),
+    (KEEP_AWAKE, "Default of --keep-awake."),
     (
         "COPILOT_REMOTE_HOOK_EVENT, COPILOT_REMOTE_HOOK_SESSION, COPILOT_REMOTE_HOOK_NAME, COPILOT_REMOTE_HOOK_URL, \
          COPILOT_REMOTE_HOOK_REPOSITORY, COPILOT_REMOTE_HOOK_MESSAGE",
@@ -38,6 +39,7 @@ pub(crate) const COPILOT_CLI_PATH: &str = "COPILOT_CLI_PATH";
 pub(crate) const TIMEOUT: &str = "COPILOT_REMOTE_TIMEOUT";
 pub(crate) const QR: &str = "COPILOT_REMOTE_QR";
 pub(crate) const QR_STYLE: &str = "COPILOT_REMOTE_QR_STYLE";
+pub(crate) const KEEP_AWAKE: &str = "COPILOT_REMOTE_KEEP_AWAKE";
 pub(crate) const COLOR: &str = "COPILOT_REMOTE_COLOR";
 pub(crate) const CONFIG: &str = "COPILOT_REMOTE_CONFIG";
 /// Set for hooks: what happened.

@@ -169,6 +169,24 @@ impl Report {
     }
 }
 
+impl Report {
+    /// The check of `doctor` that looks into it, if one does.
+    pub(crate) fn check(&self) -> Option<&'static str> {
+        Some(match self.reason {
+            "signed-out" | "bad-credentials" | "no-copilot" => "sign-in",
+            "remote-off" => "account",
+            "no-cli" | "unusable-cli" => "cli",
+            "not-a-repository" | "no-github-remote" | "no-git" | "git" => "repository",
+            "repository-policy" | "repository-not-found" | "repository-forbidden" | "untrusted-url" => "sharing",
+            // An agent takes its time.
+            "deadline" if self.message.contains(WAITING) => return None,
+            "service-unavailable" | "unexpected-answer" | "deadline" => "github",
+            "state" => "state",
+            _ => return None,
+        })
+    }
+}
+
 impl From<&anyhow::Error> for Report {
     fn from(error: &anyhow::Error) -> Self {
         if let Some(cause) = error.downcast_ref::<SdkError>() {

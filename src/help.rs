@@ -105,6 +105,13 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
         )],
         "wait" => &[("Ring when a person is needed:", "copilot-remote wait --for input && printf '\\a'")],
         "stop" => &[("End one session:", "copilot-remote stop 'login test'"), ("End everything:", "copilot-remote stop --all")],
+        "doctor" => &[
+            ("Why does it not work?", "copilot-remote doctor --probe"),
+            (
+                "In a script, what failed, with jq:",
+                "copilot-remote doctor --json | jq -r '.checks[] | select(.finding == \"failure\").seen'",
+            ),
+        ],
         "prune" => &[("After a crash:", "copilot-remote prune")],
         "completions" => &[
             ("bash:", "copilot-remote completions bash > ~/.local/share/bash-completion/completions/copilot-remote"),

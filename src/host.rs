@@ -10,7 +10,9 @@ mod recovery;
 pub(crate) mod remote;
 pub(crate) mod resume;
 pub(crate) mod runtimes;
+mod sleep;
 pub(crate) mod view;
+mod watchdog;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -19,14 +21,14 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use crate::cli::{Hook, HookEvent, Remote};
+use crate::cli::{Hook, HookEvent, KeepAwake, Remote};
 use crate::context::{Context, Deadline};
 use crate::error::{DeadlinePassed, Exit, Report};
 use crate::follow::Follower;
 use crate::line::{Line, Tone};
 use crate::link::{self, QrOptions};
 use crate::output::{self, Ending, Update};
-use crate::registry::{self, Activity, Registry, SessionEntry};
+use crate::registry::{self, Activity, Link, Registry, SessionEntry};
 use crate::repo::worktree::{self, Worktree};
 use crate::repo::{Repository, Slug};
 use crate::sdk::{Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
@@ -35,6 +37,8 @@ use dialogue::Dialogue;
 use hooks::Hooks;
 use permits::Permits;
 use runtimes::Joined;
+use sleep::Sleep;
+use watchdog::Watchdog;
 
 /// The session is asked to end before its runtime is, so that Mission Control hears of it in any case.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
@@ -62,6 +66,9 @@ pub(crate) struct Plan {
     pub(crate) qr: QrOptions,
     pub(crate) hooks: Vec<Hook>,
     pub(crate) worktree: Option<Worktree>,
+    /// How long it is shared.
+    pub(crate) time_limit: Option<Duration>,
+    pub(crate) keep_awake: KeepAwake,
 }
 
 /// One session, the runtime that it lives in, and our hold on both.
@@ -80,6 +87,8 @@ pub(crate) struct Host {
     recoveries: Vec<Instant>,
     dialogue: Dialogue,
     permits: Permits,
+    watchdog: Watchdog,
+    sleep: Sleep,
     hooks: Hooks,
     /// What the agent said last.
     last_said: String,
@@ -134,6 +143,8 @@ impl Host {
                 recoveries: Vec::new(),
                 dialogue: Dialogue::default(),
                 permits: Permits::default(),
+                watchdog: Watchdog::new(&joined.entry.server),
+                sleep: Sleep::new(plan.keep_awake),
                 hooks: Hooks::new(plan.hooks),
                 last_said: String::new(),
                 told_ready: false,
@@ -442,6 +453,10 @@ impl Opening<'_> {
         let wanted = self.registry.wanted(&entry.session_id);
         let remote = plan.remote.unwrap_or(Remote::On);
         wanted.set(remote)?;
+        // Counted from here: waiting for GitHub is a part of it.
+        let limit = plan.time_limit.filter(|_| remote != Remote::Off);
+        entry.until = limit.and_then(|limit| jiff::Timestamp::now().checked_add(limit).ok());
+        self.registry.limit(&entry.session_id).set(entry.until)?;
         if let Some(mode) = remote_mode(remote) {
             let link = context.step("waiting for Mission Control", deadline, self.session.enable_remote(mode)).await?;
             let url = if let Some(url) = link {
@@ -456,6 +471,9 @@ impl Opening<'_> {
             link::check(&url, &entry.login.host)?;
             entry.url = Some(url);
             entry.remote = remote;
+        }
+        if joined.entry.server.is_external() {
+            entry.connection = Link::Unverified;
         }
         hold.publish(&entry)?;
         context.record(&Update::Ready(&entry));

@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the whole program. Modules import downward: `commands` → `host` → `sdk`, `output`, `qr`, `repo` → `error`.
 
+mod awake;
 mod choose;
 mod cli;
 mod cloud;
@@ -136,6 +137,7 @@ async fn run_command(context: &mut Context<'_>, command: Command) -> anyhow::Res
         Command::Events(args) => commands::events::run(context, args).await,
         Command::Wait(args) => commands::wait::run(context, args).await,
         Command::Stop(args) => commands::stop::run(context, args).await,
+        Command::Doctor(args) => Box::pin(commands::doctor::run(context, args)).await,
         Command::Prune => commands::prune::run(context).await,
         Command::Completions { .. } | Command::Man { .. } => unreachable!("these run without an asynchronous runtime"),
     }
@@ -169,7 +171,10 @@ fn fail(terminal: &mut Terminal, json: bool, error: &anyhow::Error) -> Exit {
     if host::is_closed_output(error) {
         return Exit::Done;
     }
-    let report = Report::from(error);
+    let mut report = Report::from(error);
+    if let Some(check) = report.check() {
+        report.hints.push(format!("copilot-remote doctor --probe looks into it, under {check}"));
+    }
     for line in output::report_lines(&report) {
         terminal.say(&line);
     }

@@ -1,6 +1,7 @@
 //! What is said: the same updates as lines for people and as JSON for programs. Pure.
 
 mod bar;
+mod checks;
 pub(crate) mod cloud;
 mod columns;
 mod human;
@@ -11,13 +12,15 @@ mod table;
 use crate::cli::Remote;
 use crate::error::Report;
 use crate::line::Line;
-use crate::registry::SessionEntry;
+use crate::registry::{Link, SessionEntry};
 use crate::sdk::{Event, Login, Request, Rule};
 
 pub(crate) use bar::Bar;
+pub(crate) use checks::{Check, Finding, checks_document, checks_text};
 pub(crate) use columns::stored_line;
 pub(crate) use human::{
-    Leave, account_lines, help_lines, progress, report_lines, status_line, waiting as request_lines, worktree_line,
+    Leave, account_lines, help_lines, progress, report_lines, status_line, waiting as request_lines, with_time_left,
+    worktree_line,
 };
 pub(crate) use json::{error_line, hook_document, line as json_line};
 pub(crate) use sanitise::sanitised;
@@ -40,6 +43,13 @@ pub(crate) enum Update<'a> {
         url: Option<&'a str>,
     },
     Event(&'a Event),
+    /// The link was lost, or is there again.
+    Link {
+        state: Link,
+        why: &'a str,
+    },
+    /// The machine does not go to sleep from now on.
+    Awake,
     /// A permission that a rule gave.
     Allowed(&'a Request),
     /// The runtime died, and the session goes on in another one.

@@ -71,6 +71,21 @@ pub(crate) fn make_private(folder: &Path) -> Result<(), StateError> {
     make().map_err(|source| StateError::Folder { folder: folder.to_owned(), source })
 }
 
+/// Takes others' access to a folder of the user's away; whether they had any.
+pub(crate) fn restrict(folder: &Path) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let found = fs::symlink_metadata(folder)?;
+        let own = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+        if own && found.mode() & 0o077 != 0 {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The check alone. What other users could have written is not to be believed.
 pub(crate) fn check_private(folder: &Path) -> io::Result<()> {
     let found = fs::symlink_metadata(folder)?;

@@ -4,6 +4,7 @@
 //! sessions/ID.json     what is known of a session; its host rewrites it
 //! sessions/ID.lock     held by the host for as long as it lives
 //! sessions/ID.wanted   what remote is to be; whoever switches it holds the lock of this file
+//! sessions/ID.limit    until when it is shared
 //! runtimes/launch.lock held by whoever launches, joins or leaves a runtime
 //! runtimes/ID.json     how to reach a runtime, and under which circumstances it runs
 //! runtimes/ID.lock     shared by the hosts that use it
@@ -19,6 +20,7 @@
 
 mod circumstances;
 mod journal;
+mod limit;
 mod lock;
 mod runtimes;
 mod sessions;
@@ -38,7 +40,7 @@ use crate::paths::{self, StateError};
 pub(crate) use circumstances::{Circumstances, Subject};
 pub(crate) use journal::{Journal, Reader, Record};
 pub(crate) use runtimes::{Launches, Lease, RuntimeEntry};
-pub(crate) use sessions::{Activity, Host, SessionEntry};
+pub(crate) use sessions::{Activity, Host, Link, SessionEntry};
 pub(crate) use wanted::{Switching, Wanted};
 
 /// The version of what is stored; entries of another one are left alone.
@@ -122,7 +124,7 @@ fn ids(folder: &Path) -> Result<BTreeSet<String>, StateError> {
         Err(source) => return Err(StateError::Folder { folder: folder.to_owned(), source }),
     };
     let name = |entry: fs::DirEntry| entry.file_name().into_string().ok();
-    let kinds = [".json", ".lock", ".wanted"];
+    let kinds = [".json", ".lock", ".wanted", ".limit"];
     let id = |name: String| kinds.iter().find_map(|kind| name.strip_suffix(kind)).map(ToOwned::to_owned);
     Ok(entries.flatten().filter_map(name).filter_map(id).filter(|id| is_plain(id)).collect())
 }

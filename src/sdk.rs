@@ -3,9 +3,11 @@
 //! It knows nothing of the terminal, the registry or exit codes. Every wait is bounded by its caller ([`SdkError::Deadline`] is for
 //! those that have a shorter limit of their own).
 
+mod account;
 mod cloud;
 mod error;
 mod event;
+mod link_log;
 mod locate;
 mod process;
 mod rule;
@@ -18,6 +20,7 @@ mod stored;
 pub(crate) use cloud::{CloudRepository, Task, WORKER};
 pub(crate) use error::SdkError;
 pub(crate) use event::{Attached, Event, Origin, Request, RequestKind, Tool, Warning};
+pub(crate) use link_log::{LinkLog, Sign, Trouble};
 pub(crate) use locate::{Cli, DEMO_RUNTIME, candidates};
 pub(crate) use process::Process;
 pub(crate) use rule::{Rule, allows};

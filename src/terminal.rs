@@ -94,6 +94,11 @@ impl Terminal {
         self.stderr_tty && !self.dumb && !self.quiet
     }
 
+    /// Whether the terminal shows more than ASCII.
+    pub(crate) fn is_utf8(&self) -> bool {
+        self.utf8
+    }
+
     /// Whether there is a last line that changes. Without it, progress is a line a step.
     pub(crate) fn redraws(&self) -> bool {
         self.is_interactive() && !self.log

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::cli::{self, Off, On, Remote, TimeoutArgs};
 use crate::context::{Context, Deadline};
 use crate::error::Exit;
@@ -20,6 +22,11 @@ pub(crate) async fn on(context: &mut Context<'_>, args: On) -> anyhow::Result<Ex
     let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
     remote::may_share(&entry, args.no_repo)?;
     let wanted = if args.export { Remote::Export } else { Remote::On };
+    // An old limit is not one of what is shared anew.
+    if args.limit.time_limit.is_some() || entry.remote == Remote::Off {
+        let until = args.limit.time_limit.and_then(|limit| Timestamp::now().checked_add(limit).ok());
+        registry.limit(&entry.session_id).set(until)?;
+    }
     let entry = switch(context, &registry, &entry, wanted, args.timeout).await?;
     if entry.remote == Remote::Off {
         // Somebody's off came after this.

@@ -15,7 +15,7 @@ use crate::link::QrOptions;
 use crate::repo::RepoError;
 use crate::repo::worktree::{self, Worktree};
 use crate::sdk::{Rule, Secret, SessionOptions};
-use crate::settings::setting;
+use crate::settings::{setting, word};
 use crate::{env, input, logout, output, repo};
 
 /// From nothing to a link takes about a second (measured); on a train, longer.
@@ -94,11 +94,27 @@ async fn open(
         token,
     };
     let no_repo = args.no_repo || demo;
+    let time_limit = args.limit.time_limit;
+    let keep_awake = setting(args.keep_awake, env::KEEP_AWAKE, |config| config.keep_awake.as_ref(), word)?.unwrap_or_default();
     let slug = repository.as_ref().map(|repository| repository.slug.clone());
     let resume = which.map(|which| resume::Wanted { which, repository: slug, directory: context.directory.clone() });
     let permission_mode = String::new();
-    let plan =
-        Plan { deadline, runtime, demo, options, resume, remote, permission_mode, repository, no_repo, qr, hooks, worktree };
+    let plan = Plan {
+        deadline,
+        runtime,
+        demo,
+        options,
+        resume,
+        remote,
+        permission_mode,
+        repository,
+        no_repo,
+        qr,
+        hooks,
+        worktree,
+        time_limit,
+        keep_awake,
+    };
     let mut host = match Host::open(context, plan).await {
         Ok(host) => host,
         Err(error) => {

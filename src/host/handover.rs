@@ -30,7 +30,7 @@ use super::choice::Choice;
 use super::runtimes::Joined;
 use super::view::View;
 use super::{Host, Kept, Progress};
-use crate::cli::{Hook, Remote};
+use crate::cli::{Hook, KeepAwake, Remote};
 use crate::context::{Context, Deadline};
 use crate::env;
 use crate::line::{Line, Tone};
@@ -60,6 +60,7 @@ pub(crate) struct Order {
     hooks: Vec<Hook>,
     /// Hooks were run for that it is ready.
     told_ready: bool,
+    keep_awake: KeepAwake,
 }
 
 /// How the session is.
@@ -105,6 +106,7 @@ impl Host {
             choice: self.choice.clone(),
             hooks: self.hooks.all().to_vec(),
             told_ready: self.told_ready,
+            keep_awake: self.sleep.wanted(),
         };
         let arriving = async {
             next.tell(&order).await?;
@@ -184,6 +186,7 @@ impl Host {
         // What the host before could not share again is ours to try.
         let unshared = entry.remote == Remote::Off && registry.wanted(&id).get() != Remote::Off;
         let share_at = unshared.then(Instant::now);
+        let watchdog = super::watchdog::Watchdog::new(&joined.entry.server);
         let mut host = Self {
             registry,
             joined,
@@ -197,6 +200,8 @@ impl Host {
             recoveries: Vec::new(),
             dialogue: super::dialogue::Dialogue::default(),
             permits: super::permits::Permits::default(),
+            watchdog,
+            sleep: super::sleep::Sleep::new(order.keep_awake),
             hooks: super::hooks::Hooks::new(order.hooks),
             last_said,
             told_ready: true,

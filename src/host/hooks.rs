@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::env;
 use crate::hook::{self, Job};
 use crate::output::{self, Update};
-use crate::registry::SessionEntry;
+use crate::registry::{Link, SessionEntry};
 use crate::sdk::Event;
 
 /// So many of one event run at once; an agent that asks for a thousand things does not start a thousand processes.
@@ -74,7 +74,7 @@ impl Host {
 
     /// A link that was lost may be there again.
     pub(super) fn look_at_link(&mut self, context: &mut Context<'_>) {
-        if self.link_lost && self.entry.remote != Remote::Off {
+        if self.link_lost && self.entry.remote != Remote::Off && self.entry.connection != Link::Lost {
             self.link_lost = false;
             self.hook(context, HookEvent::LinkRestored, "", None);
         }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::watchdog::Watchdog;
 use super::{Host, remote, runtimes};
 use crate::cli::{HookEvent, Remote};
 use crate::context::{Context, Deadline};
@@ -41,6 +42,8 @@ impl Host {
 
         self.progress.stop();
         self.permits.forget();
+        self.watchdog = Watchdog::new(&self.joined.entry.server);
+        self.entry.connection = self.watchdog.first_state();
         self.entry.runtime.clone_from(&self.joined.entry.id);
         self.joined.runtime.version().clone_into(&mut self.entry.copilot_version);
         self.entry.copilot_pid = self.joined.entry.server.pid();

@@ -62,6 +62,18 @@ pub(super) async fn try_again(registry: &Registry, session: &Session) -> anyhow:
     Ok(Switched { remote, url, turn })
 }
 
+/// Shares the session anew, where Mission Control does not take it as it is: enabling alone does nothing then (measured).
+pub(super) async fn renew(registry: &Registry, session: &Session) -> anyhow::Result<Switched> {
+    let wanted = registry.wanted(session.id());
+    let turn = wanted.turn().await?;
+    if wanted.get() != Remote::Off {
+        let late = |_| Err(SdkError::Deadline { step: "switching remote", limit: DEADLINE });
+        timeout(DEADLINE, session.disable_remote()).await.unwrap_or_else(late)?;
+    }
+    let (remote, url) = settle(session, &wanted, Remote::Off).await?;
+    Ok(Switched { remote, url, turn })
+}
+
 /// Whether GitHub may only be out of reach for a while.
 pub(super) fn is_passing(error: &anyhow::Error) -> bool {
     let passing = matches!(

@@ -288,6 +288,17 @@ async fn give_up(
     }
 }
 
+/// Kills a runtime that does not answer, unless it does after all, or is not ours. Of several hosts that want to, one does: the connections
+/// of the others break, too.
+pub(super) async fn replace_hanging(registry: &Registry, entry: &RuntimeEntry) {
+    let Ok(Ok(turn)) = timeout(TURN_DEADLINE, registry.launches()).await else { return };
+    let answers = async { entry.server.connect().await?.login().await };
+    if !entry.server.is_external() && timeout(ANSWER_DEADLINE, answers).await.is_err() {
+        entry.server.kill();
+    }
+    drop(turn);
+}
+
 /// Connects to the runtime of a session, from another terminal than its host's.
 pub(crate) async fn reach(registry: &Registry, session: &SessionEntry) -> Result<Runtime, SdkError> {
     let entry = registry.runtime(&session.runtime).ok_or_else(SdkError::closed)?;

@@ -37,6 +37,8 @@ pub(super) struct View {
     leaving: bool,
     /// What is being switched failed before, which was told then.
     trying_again: bool,
+    /// It is shared anew, as the link was lost.
+    renewing: bool,
 }
 
 impl View {
@@ -48,7 +50,24 @@ impl View {
             drawn: entry.link().map(ToOwned::to_owned),
             leaving: false,
             trying_again: false,
+            renewing: false,
         }
+    }
+
+    /// Whether nothing is being switched.
+    pub(super) fn may_switch(&self) -> bool {
+        self.switch.is_idle()
+    }
+
+    /// Stops sharing.
+    pub(super) fn switch_off(&mut self, host: &Host) {
+        self.switch.start(host.switching(Remote::Off));
+    }
+
+    /// Shares the session anew.
+    pub(super) fn renew(&mut self, work: impl Future<Output = anyhow::Result<Switched>> + Send + 'static) {
+        self.renewing = true;
+        self.switch.start(work);
     }
 
     /// The terminal went away: nobody presses keys or reads any more, and the session leaves as soon as it can.
@@ -101,7 +120,8 @@ impl Host {
             if !context.terminal.is_stalled() {
                 let (leave, columns) = (keys.then_some(Leave::Detach), context.terminal.size().0);
                 let (remote, activity) = (self.entry.remote, self.progress.activity());
-                let status = output::status_line(remote, activity, leave, self.dialogue.keys(), columns);
+                let status = output::status_line(remote, self.entry.connection, activity, leave, self.dialogue.keys(), columns);
+                let status = output::with_time_left(status, self.entry.until, jiff::Timestamp::now(), columns);
                 context.terminal.status(Some(status));
             }
             let (share_at, may_share) = (self.share_at, view.switch.is_idle());
@@ -152,6 +172,7 @@ impl Host {
                 (event, wrong) = self.hooks.done() => if let Some(wrong) = wrong {
                     hooks::say_failed(context, event, &wrong);
                 },
+                () = self.watchdog.is_due() => self.look_after(context, &mut view).await?,
                 switched = view.switch.done() => self.on_switched(context, &mut view, switched)?,
                 () = at(share_at), if may_share => {
                     self.share_at = None;
@@ -221,6 +242,7 @@ impl Host {
     }
 
     pub(super) fn on_event(&mut self, context: &mut Context<'_>, view: &mut View, event: &Event) -> anyhow::Result<()> {
+        self.watchdog.touched = Instant::now();
         if self.permit(context, event)? {
             return Ok(());
         }
@@ -312,6 +334,7 @@ impl Host {
         switched: anyhow::Result<Switched>,
     ) -> anyhow::Result<()> {
         let again = std::mem::take(&mut view.trying_again);
+        let renewing = std::mem::take(&mut view.renewing);
         let switched = match switched {
             Ok(switched) => switched,
             Err(error) if again && remote::is_passing(&error) => {
@@ -321,7 +344,12 @@ impl Host {
             // The connection broke: that is told, and mended, when its end shows.
             Err(error) if matches!(error.downcast_ref(), Some(SdkError::Connection(_))) => return Ok(()),
             Err(error) => {
-                if again {
+                if renewing {
+                    // It was switched off first.
+                    self.entry.remote = Remote::Off;
+                    self.publish(context);
+                }
+                if again || renewing {
                     self.share_later(context, &error);
                 }
                 return Ok(say_refusal(context, self.entry.remote, &error)?);

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Ending, Update, rules};
 use crate::cli::Remote;
 use crate::error::Report;
 use crate::line::{Line, Tone};
-use crate::registry::{Activity, SessionEntry};
+use crate::registry::{Activity, Link, SessionEntry};
 use crate::repo::worktree::Worktree;
 use crate::sdk::{ALLOW_ALL, Event, Origin, Request, RequestKind};
 
@@ -25,6 +27,12 @@ pub(super) fn lines(update: &Update<'_>, at: Option<&str>) -> Vec<Line> {
         Update::Ready(facts) => ready(facts),
         Update::Remote { remote, url } => remote_switched(*remote, *url, at),
         Update::Event(event) => stamped(event_lines(event), at),
+        Update::Link { state: Link::Lost, why } => {
+            let text = format!("link lost: Mission Control does not follow the session ({}); it is being restored", cut(why));
+            stamped(vec![Line::new(Tone::Attention, text)], at)
+        }
+        Update::Link { .. } => stamped(vec![Line::new(Tone::Good, "link restored: Mission Control has the session again")], at),
+        Update::Awake => stamped(vec![Line::new(Tone::Dim, "this machine is kept awake")], at),
         Update::Allowed(request) => stamped(message(Tone::Dim, "allowed by a rule: ", &request.what), at),
         Update::Relaunched { interrupted } => {
             let mut lines = vec![Line::new(Tone::Attention, "the Copilot CLI died and was started again; the session goes on")];
@@ -82,6 +90,9 @@ pub(crate) fn account_lines(entry: &SessionEntry) -> Vec<Line> {
         let host = if entry.login.host == "github.com" { "" } else { &format!(" on {}", entry.login.host) };
         let login = &entry.login.login;
         lines.push(Line::new(Tone::Plain, format!("phone: sign in{host} as {login}; for other accounts the link is a 404")));
+    }
+    if let Some(until) = entry.until.filter(|_| entry.remote != Remote::Off) {
+        lines.push(Line::new(Tone::Plain, format!("remote goes off in {}", time_left(until, Timestamp::now()))));
     }
     match entry.remote {
         Remote::Off => lines.push(Line::new(Tone::Plain, "remote is off: Mission Control does not have this session")),
@@ -252,8 +263,16 @@ pub(crate) fn progress(step: &str, elapsed: Duration) -> String {
 /// The last line of the live view, in the longest form that fits: state, then keys.
 ///
 /// `answer`: the keys that answer what waits.
-pub(crate) fn status_line(remote: Remote, activity: Activity, keys: Option<Leave>, answer: Option<&str>, columns: u16) -> String {
-    let state = format!("remote {} | {}", remote.word(), activity_words(activity));
+pub(crate) fn status_line(
+    remote: Remote,
+    link: Link,
+    activity: Activity,
+    keys: Option<Leave>,
+    answer: Option<&str>,
+    columns: u16,
+) -> String {
+    let lost = if link == Link::Lost && remote != Remote::Off { ", link lost" } else { "" };
+    let state = format!("remote {}{lost} | {}", remote.word(), activity_words(activity));
     let Some(leave) = keys else { return state };
     let leave = match leave {
         Leave::Detach => "d detach",
@@ -278,6 +297,23 @@ pub(crate) fn status_line(remote: Remote, activity: Activity, keys: Option<Leave
     ];
     let fits = |form: &&String| form.chars().count() < usize::from(columns);
     forms.iter().find(fits).cloned().unwrap_or(state)
+}
+
+/// The same with what is left of the time limit in front, where there is room for it.
+pub(crate) fn with_time_left(status: String, until: Option<Timestamp>, now: Timestamp, columns: u16) -> String {
+    let Some(until) = until else { return status };
+    let with = format!("{} left | {status}", time_left(until, now));
+    if with.chars().count() < usize::from(columns) { with } else { status }
+}
+
+/// `1 h 59 m`, `12 m`, `45 s`.
+pub(super) fn time_left(until: Timestamp, now: Timestamp) -> String {
+    let seconds = until.duration_since(now).as_secs().max(0);
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0 | 1, _) => format!("{seconds} s"),
+        (0, minutes, _) => format!("{minutes} m"),
+        (hours, minutes, _) => format!("{hours} h {minutes} m"),
+    }
 }
 
 pub(super) fn activity_words(activity: Activity) -> String {
@@ -323,7 +359,7 @@ pub(crate) fn help_lines(leave: Leave) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Activity, Leave, Remote, Tone, message, status_line};
+    use super::{Activity, Leave, Link, Remote, Tone, message, status_line};
 
     #[test]
     fn the_status_line_fits() {
@@ -331,18 +367,25 @@ mod tests {
             for (remote, activity) in
                 [(Remote::Off, Activity::Input(12)), (Remote::Export, Activity::Working), (Remote::On, Activity::Idle)]
             {
-                let line = status_line(remote, activity, Some(Leave::Detach), None, columns);
+                let line = status_line(remote, Link::Connected, activity, Some(Leave::Detach), None, columns);
                 assert!(line.starts_with("remote "), "{line}");
                 assert!(columns < 40 || line.chars().count() < usize::from(columns), "{columns}: {line}");
-                let line = status_line(remote, activity, Some(Leave::Detach), Some("a allow, s session, d deny"), columns);
+                let line = status_line(
+                    remote,
+                    Link::Connected,
+                    activity,
+                    Some(Leave::Detach),
+                    Some("a allow, s session, d deny"),
+                    columns,
+                );
                 assert!(
                     columns < 40 || line.contains("d deny") && line.chars().count() < usize::from(columns),
                     "{columns}: {line}"
                 );
             }
         }
-        assert!(status_line(Remote::On, Activity::Idle, Some(Leave::Detach), None, 80).ends_with("xx stop"));
-        assert!(!status_line(Remote::On, Activity::Idle, None, None, 200).contains("help"));
+        assert!(status_line(Remote::On, Link::Connected, Activity::Idle, Some(Leave::Detach), None, 80).ends_with("xx stop"));
+        assert!(!status_line(Remote::On, Link::Lost, Activity::Idle, None, None, 200).contains("help"));
     }
 
     #[test]

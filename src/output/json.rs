@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::sanitise::is_harmless;
 use super::{Ending, Update};
+use crate::cli::Remote;
 use crate::error::Report;
 use crate::registry::SessionEntry;
 use crate::sdk::{Event, Origin, RequestKind};
@@ -61,6 +62,11 @@ enum Payload<'a> {
         for_session: bool,
         freeform: bool,
     },
+    Link {
+        link: &'static str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        why: &'a str,
+    },
     Allowed {
         id: &'a str,
         what: &'a str,
@@ -111,6 +117,9 @@ pub(super) struct Session<'a> {
     title: Option<&'a str>,
     url: Option<&'a str>,
     remote: &'static str,
+    link: Option<&'static str>,
+    remote_until: Option<String>,
+    kept_awake: Option<bool>,
     activity: &'static str,
     waiting: usize,
     permission_mode: &'a str,
@@ -139,6 +148,9 @@ pub(crate) fn line(update: &Update<'_>) -> Option<String> {
         Update::Ready(entry) => Payload::Ready(Box::new(session(entry))),
         Update::Remote { remote, url } => Payload::Remote { remote: remote.word(), url: *url },
         Update::Event(event) => event_message(event)?,
+        Update::Link { state, why } => Payload::Link { link: state.word(), why },
+        // `ready`, `list` and `status` have it.
+        Update::Awake => return None,
         Update::Allowed(request) => Payload::Allowed { id: &request.id, what: &request.what },
         Update::Relaunched { interrupted } => Payload::Relaunched { interrupted: *interrupted },
         Update::Detached => Payload::Detached,
@@ -201,6 +213,9 @@ pub(super) fn session(entry: &SessionEntry) -> Session<'_> {
         title: entry.title.as_deref(),
         url: entry.link(),
         remote: entry.remote.word(),
+        link: (entry.remote != Remote::Off).then(|| entry.connection.word()),
+        remote_until: entry.until.filter(|_| entry.remote != Remote::Off).map(|until| until.to_string()),
+        kept_awake: entry.kept_awake,
         activity: entry.activity.word(),
         waiting: entry.activity.waiting(),
         permission_mode: &entry.permission_mode,

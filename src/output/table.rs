@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::columns::{age, aligned, one_line};
+use super::human::time_left;
 use super::json::{self, document};
 use super::{rules, sanitised};
+use crate::cli::Remote;
 use crate::registry::{RuntimeEntry, SessionEntry};
 use crate::sdk::Stored;
 
@@ -128,6 +130,17 @@ pub(crate) fn details(
         say("name", name);
     }
     say("remote", entry.remote.word());
+    if entry.remote != Remote::Off {
+        say("connection", entry.connection.word());
+        if let Some(until) = entry.until {
+            say("time left", &time_left(until, now));
+        }
+    }
+    match entry.kept_awake {
+        Some(true) => say("sleep", "kept off"),
+        Some(false) => say("sleep", "not kept off"),
+        None => {}
+    }
     if let Some(link) = entry.link() {
         say("url", link);
     }

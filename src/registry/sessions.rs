@@ -26,6 +26,15 @@ pub(crate) struct SessionEntry {
     /// The last link; it opens the session only while remote is not off.
     pub(crate) url: Option<String>,
     pub(crate) remote: Remote,
+    /// How the link is, while it is shared.
+    #[serde(default)]
+    pub(crate) connection: Link,
+    /// Whether the machine is kept awake for it; None: that is not wanted.
+    #[serde(default)]
+    pub(crate) kept_awake: Option<bool>,
+    /// Until when it is shared; None: as long as it lives.
+    #[serde(default)]
+    pub(crate) until: Option<Timestamp>,
     pub(crate) activity: Activity,
     /// How requests for permission are answered; `manual`, where nobody said otherwise.
     #[serde(default)]
@@ -58,6 +67,28 @@ pub(crate) struct SessionEntry {
     pub(crate) runtime: String,
     /// Its host.
     pub(crate) host: Identity,
+}
+
+/// Whether Mission Control gets what happens in a session, and is asked for commands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Link {
+    #[default]
+    Connected,
+    /// Nobody can tell: the runtime is not ours.
+    Unverified,
+    Lost,
+}
+
+impl Link {
+    /// The word for it, in the status and in JSON.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Link::Connected => "connected",
+            Link::Unverified => "unverified",
+            Link::Lost => "lost",
+        }
+    }
 }
 
 /// What a session is at.
@@ -96,6 +127,9 @@ impl SessionEntry {
             title: None,
             url: None,
             remote: Remote::Off,
+            connection: Link::default(),
+            kept_awake: None,
+            until: None,
             activity: Activity::Idle,
             permission_mode: "manual".to_owned(),
             allowed: Vec::new(),
@@ -271,6 +305,7 @@ impl Registry {
     fn forget(&self, id: &str, lock: Lock) {
         remove(&self.session_file(id, "json"));
         remove(&self.session_file(id, "wanted"));
+        remove(&self.session_file(id, "limit"));
         lock.remove();
     }
 

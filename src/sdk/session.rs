@@ -205,7 +205,7 @@ impl Session {
         if let Enabled::Shared(url) = self.try_enable(mode).await? {
             return Ok(url);
         }
-        let _ = self.call("session.gitHubAuth.refreshCopilotUser", json!({})).await;
+        let _ = self.refresh_account().await;
         match self.try_enable(mode).await? {
             Enabled::Shared(url) => Ok(url),
             Enabled::Refused => Err(SdkError::RemoteOff {
@@ -292,6 +292,25 @@ impl Session {
     /// Says something in the session, for those who look at it in Mission Control.
     pub(crate) async fn log(&self, message: &str) -> Result<(), SdkError> {
         self.call("session.log", json!({ "message": message, "level": "warning" })).await.map(drop)
+    }
+
+    /// Lets the runtime ask GitHub anew what it remembers of the account.
+    pub(crate) async fn refresh_account(&self) -> Result<(), SdkError> {
+        self.call("session.gitHubAuth.refreshCopilotUser", json!({})).await.map(drop)
+    }
+
+    /// Makes something happen in the session that nobody sees and nothing keeps.
+    pub(crate) async fn nudge(&self) -> Result<(), SdkError> {
+        let params = json!({ "message": "copilot-remote looks after the link", "level": "info", "ephemeral": true });
+        self.call("session.log", params).await.map(drop)
+    }
+
+    /// What Mission Control calls it; None: it never was shared.
+    pub(crate) async fn control_id(&self) -> Result<Option<String>, SdkError> {
+        let answer = self.call("session.workspaces.getWorkspace", json!({})).await?;
+        let found =
+            [&answer["workspace"]["mc_session_id"], &answer["mc_session_id"]].into_iter().find_map(serde_json::Value::as_str);
+        Ok(found.map(ToOwned::to_owned))
     }
 
     /// How requests for permission are answered: `manual`, `allow-all`, …

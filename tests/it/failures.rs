@@ -244,6 +244,8 @@ fn wrong(case: &Case, cli: &str) -> Result<(), String> {
     check(errors.len() == 1, "not one error line")?;
     check(errors[0].contains(case.words), "the message lacks its words")?;
     check(done.stderr.lines().any(|line| line.starts_with("hint: ") && line.contains(case.hint)), "the hint is missing")?;
+    let asks_the_doctor = done.stderr.contains("hint: copilot-remote doctor --probe looks into it, under ");
+    check(asks_the_doctor == !matches!(case.reason, "unknown-model"), "the doctor is missing, or is none")?;
     let lines = done.json();
     let last = lines.last().ok_or("no JSON")?;
     check(last["type"] == "error" && last["code"] == case.code && last["reason"] == case.reason, "the JSON is another")?;
@@ -266,6 +268,105 @@ fn each_has_its_code_message_and_hint() {
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// What `doctor` says of the same.
+fn undiagnosed(case: &Case, cli: &str) -> Result<(), String> {
+    let github = GitHub::start();
+    let mut sandbox = Sandbox::on(&github);
+    (case.broken)(&github, &mut sandbox);
+    let done = sandbox.run(&[&["doctor", "--probe", "--json", "--copilot", cli], case.arguments].concat());
+    sandbox.wait_until_empty();
+    sandbox.assert_token_unseen(&[&done.stdout, &done.stderr]);
+    let told = format!("{}: {}\n{}", case.name, done.stdout, done.stderr);
+    if done.code != case.code {
+        return Err(format!("exit code {} is not {}: {told}", done.code, case.code));
+    }
+    let document = done.json().pop().ok_or_else(|| format!("no JSON: {told}"))?;
+    let checks = document["checks"].as_array().ok_or_else(|| format!("no checks: {told}"))?;
+    let first = checks.iter().find(|check| check["finding"] == "failure").ok_or_else(|| format!("no failure: {told}"))?;
+    let words = if case.reason == "deadline" { "took too long" } else { case.words };
+    let hints = first["hints"].to_string();
+    let named = first["seen"].as_str().is_some_and(|seen| seen.contains(words)) && hints.contains(case.hint);
+    if named { Ok(()) } else { Err(format!("the cause is not named: {told}")) }
+}
+
+#[test]
+fn the_doctor_names_the_cause_of_each() {
+    let cli = real_cli_or_return!();
+    let cli = cli.to_str().unwrap();
+    let cases: Vec<&Case> = CASES.iter().filter(|case| case.reason != "unknown-model").collect();
+    let cases = &cases;
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|worker| {
+                scope.spawn(move || {
+                    cases.iter().skip(worker).step_by(4).filter_map(|case| undiagnosed(case, cli).err()).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Where all is well it says so, and leaves nothing; what is safe to mend it mends.
+#[test]
+fn the_doctor_finds_nothing_wrong_where_nothing_is() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let mut sandbox = Sandbox::on(&github);
+    sandbox.set("COPILOT_CLI_PATH", cli.to_str().unwrap());
+    let done = sandbox.run(&["doctor", "--probe"]).expect_code(0);
+    for line in [
+        "ok       state: ",
+        "ok       loopback: 127.0.0.1 can be listened on",
+        "ok       terminal: stderr is no terminal",
+        "ok       repository: octocat/hello-world, branch main, by the remote origin",
+        "ok       orphans: no Copilot CLI that nobody uses",
+        "ok       cli: ",
+        "ok       sign-in: octocat on github.com, by GH_TOKEN, plan individual",
+        "ok       account: remote control and the storage of sessions are enabled",
+        "ok       github: reached through the proxy 127.0.0.1:",
+        "ok       session: created, attached to octocat/hello-world",
+        "ok       sharing: Mission Control took the session; it is closed again",
+    ] {
+        assert!(done.stdout.contains(line), "no {line:?}: {}", done.stdout);
+    }
+    // What it created is closed, and it says so to Mission Control.
+    github.wait_event("session.shutdown", Duration::from_secs(5));
+    sandbox.wait_until_empty();
+    let left: Vec<String> = sandbox.state_files().into_iter().filter(|file| !file.starts_with("logs/")).collect();
+    assert!(left.is_empty(), "left: {left:?}");
+
+    // Without a probe no session is created.
+    let before = github.requests().len();
+    sandbox.run(&["doctor"]).expect_code(0);
+    let requests = github.requests().split_off(before);
+    assert!(!requests.iter().any(|request| request.path.starts_with("/agents/sessions")), "{requests:?}");
+
+    // A runtime that nobody uses, and a folder that others can look into.
+    let orphan = || {
+        let host = sandbox.spawn(&["start"]);
+        host.stdout_line("https://github.com/");
+        host.signal("KILL");
+        host.finish();
+    };
+    orphan();
+    std::fs::set_permissions(sandbox.state(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let done = sandbox.run(&["doctor"]).expect_code(0);
+    assert!(done.stdout.contains("warning  orphans: 1 that nobody uses\n         hint: end them"), "{}", done.stdout);
+    // It was used for the looking, and the last one that uses it ends it.
+    sandbox.wait_until_empty();
+    orphan();
+    let done = sandbox.run(&["doctor", "--fix"]).expect_code(0);
+    assert!(done.stdout.contains("ok       orphans: 1 that nobody used were ended"), "{}", done.stdout);
+    assert!(done.stdout.contains(", made private\n"), "{}", done.stdout);
+    assert!(done.stdout.contains("ok       account: what the Copilot CLI remembers of it was refreshed"), "{}", done.stdout);
+    assert_eq!(std::fs::metadata(sandbox.state()).unwrap().permissions().mode() & 0o777, 0o700);
+    sandbox.wait_until_empty();
 }
 
 /// The CLI remembers a policy across runs: it is made to look again, once.

@@ -10,6 +10,7 @@ mod demo;
 mod failures;
 mod generated;
 mod hooks;
+mod link;
 mod locate;
 mod policy;
 mod real;

@@ -1,0 +1,331 @@
+//! `doctor`: looks at everything that makes remote fail, and says what to do.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::awake;
+use crate::cli::Doctor;
+use crate::context::{Context, Deadline};
+use crate::env;
+use crate::error::{Exit, Report};
+use crate::host::choice::{self, Choice};
+use crate::host::runtimes::{self, Joined};
+use crate::output::{self, Check, Finding};
+use crate::paths;
+use crate::qr;
+use crate::registry::Registry;
+use crate::repo::{self, Repository};
+use crate::sdk::{Event, Events, RemoteMode, SdkError, Session, SessionOptions};
+
+/// For each check, where nothing else is said. Longer than the 10 s after which the Copilot CLI itself gives GitHub up.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How long closing the probe may take.
+const CLOSE: Duration = Duration::from_secs(3);
+/// A link as long as they are.
+const LINK: &str = "https://github.com/octocat-organisation/hello-world-repository/tasks/00000000-0000-4000-8000-000000000000";
+
+/// What was found so far. A check that needs one that failed is left out.
+struct Examination {
+    checks: Vec<Check>,
+    /// The exit code of the first failure.
+    exit: Exit,
+    /// For each.
+    limit: Duration,
+}
+
+pub(crate) async fn run(context: &mut Context<'_>, args: Doctor) -> anyhow::Result<Exit> {
+    let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
+    let mut found = Examination { checks: Vec::new(), exit: Exit::Done, limit: args.timeout.unwrap_or(LIMIT) };
+    let examined = examine(context, &mut found, &args, server).await;
+    context.terminal.status(None);
+    if let Err(error) = examined {
+        // A signal; what was found by then is told all the same.
+        found.tell(context)?;
+        return Err(error);
+    }
+    found.tell(context)?;
+    Ok(found.exit)
+}
+
+async fn examine(
+    context: &mut Context<'_>,
+    found: &mut Examination,
+    args: &Doctor,
+    server: Option<std::net::SocketAddr>,
+) -> anyhow::Result<()> {
+    found.state(args.fix);
+    found.loopback();
+    found.terminal(context);
+    found.sleep().await;
+    let repository = found.repository(context).await?;
+    let registry = Registry::create();
+    let Some(registry) = found.keep("registry", registry)? else { return Ok(()) };
+    found.orphans(context, &registry, args.fix).await?;
+    let choice = Choice::new(&args.runtime, server).map_err(Into::into);
+    let Some(choice) = found.keep("cli", choice)? else { return Ok(()) };
+    let joined = runtimes::acquire(context, &registry, &choice, found.deadline(), None).await;
+    let Some(joined) = found.keep("cli", joined)? else { return Ok(()) };
+    found.add("cli", Finding::Ok, cli(&joined));
+    let examined = found.runtime(context, &joined, repository.as_ref(), args).await;
+    joined.leave(context, true, None).await;
+    examined
+}
+
+/// Which CLI it is.
+fn cli(joined: &Joined) -> String {
+    let version = joined.runtime.version();
+    match joined.entry.server.program() {
+        program if program.as_os_str().is_empty() => format!("version {version}, protocol 3, not started by this program"),
+        program => format!("{}, version {version}, protocol 3", program.display()),
+    }
+}
+
+impl Examination {
+    fn deadline(&self) -> Deadline {
+        Deadline::new(self.limit)
+    }
+
+    fn add(&mut self, name: &'static str, finding: Finding, seen: impl Into<String>) {
+        self.checks.push(Check { name, finding, seen: seen.into(), hints: Vec::new() });
+    }
+
+    fn warn(&mut self, name: &'static str, seen: impl Into<String>, hint: &str) {
+        self.checks.push(Check { name, finding: Finding::Warning, seen: seen.into(), hints: vec![hint.to_owned()] });
+    }
+
+    /// The outcome of a check, if it is well; a signal ends the examination.
+    fn keep<T>(&mut self, name: &'static str, outcome: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+        let error = match outcome {
+            Ok(outcome) => return Ok(Some(outcome)),
+            Err(error) => error,
+        };
+        let report = Report::from(&error);
+        if matches!(report.exit, Exit::Signal(_)) {
+            return Err(error);
+        }
+        if self.exit == Exit::Done {
+            self.exit = report.exit;
+        }
+        self.checks.push(Check { name, finding: Finding::Failure, seen: report.message, hints: report.hints });
+        Ok(None)
+    }
+
+    /// The folder for state: private, writable, and with locks.
+    fn state(&mut self, fix: bool) {
+        let look = || {
+            let folder = paths::state_dir()?;
+            let fixed = fix && paths::restrict(&folder).unwrap_or(false);
+            Registry::look()?;
+            anyhow::Ok((folder, fixed))
+        };
+        match look() {
+            Ok((folder, fixed)) => {
+                let done = if fixed { ", made private" } else { "" };
+                self.add("state", Finding::Ok, format!("{}{done}", folder.display()));
+            }
+            Err(error) => drop(self.keep::<()>("state", Err(error))),
+        }
+    }
+
+    /// The CLI listens on 127.0.0.1.
+    fn loopback(&mut self) {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, 0)) {
+            Ok(_) => self.add("loopback", Finding::Ok, "127.0.0.1 can be listened on"),
+            Err(error) => {
+                let error = anyhow::Error::from(error).context("127.0.0.1 cannot be listened on");
+                drop(self.keep::<()>("loopback", Err(error)));
+            }
+        }
+    }
+
+    /// Whether a QR code can be shown here.
+    fn terminal(&mut self, context: &Context<'_>) {
+        let (columns, rows) = context.terminal.size();
+        if !context.terminal.is_interactive() {
+            self.add("terminal", Finding::Ok, "stderr is no terminal: no keys, no QR code, a line a step");
+            return;
+        }
+        let surface = context.terminal.surface(crate::cli::When::Always);
+        let request = qr::Request::default();
+        let fits = surface.and_then(|(surface, _)| qr::Code::new(LINK).ok().map(|code| code.fit(request, surface, 2).is_ok()));
+        let utf8 = if context.terminal.is_utf8() { "UTF-8" } else { "no UTF-8" };
+        let seen = format!("{columns}x{rows}, {utf8}");
+        if fits == Some(true) {
+            self.add("terminal", Finding::Ok, format!("{seen}, with room for a QR code"));
+        } else {
+            self.warn(
+                "terminal",
+                format!("{seen}: a QR code has no room"),
+                "make it larger, or save the code: --qr-file code.svg",
+            );
+        }
+    }
+
+    /// Whether the machine can be kept awake.
+    async fn sleep(&mut self) {
+        match awake::keep().await {
+            Ok(_) => self.add("keep-awake", Finding::Ok, "the machine can be kept awake"),
+            Err(why) => self.warn("keep-awake", why, "set it so that it does not go to sleep while you are away"),
+        }
+    }
+
+    async fn repository(&mut self, context: &mut Context<'_>) -> anyhow::Result<Option<Repository>> {
+        let (host, directory) = (env::github_host(), context.directory.clone());
+        let looking = context.step("looking for the repository", self.deadline(), repo::find(&directory, &host)).await;
+        let found = self.keep("repository", looking)?;
+        if let Some(found) = &found {
+            let branch = found.branch.as_deref().map_or_else(String::new, |branch| format!(", branch {branch}"));
+            self.add("repository", Finding::Ok, format!("{}{branch}, by the remote {}", found.slug, found.remote));
+        }
+        Ok(found)
+    }
+
+    /// What dead hosts and runtimes left.
+    async fn orphans(&mut self, context: &mut Context<'_>, registry: &Registry, fix: bool) -> anyhow::Result<()> {
+        let Some(entries) = self.keep("orphans", registry.runtimes().map_err(Into::into))? else { return Ok(()) };
+        // While somebody launches one, nothing is known.
+        let unused = registry
+            .launches_now()
+            .map_or(0, |turn| entries.iter().filter(|entry| matches!(turn.is_used(&entry.id), Ok(false))).count());
+        if unused == 0 {
+            self.add("orphans", Finding::Ok, "no Copilot CLI that nobody uses");
+        } else if fix {
+            let ending = context.step("ending the Copilot CLI", self.deadline(), runtimes::end_unused(registry)).await;
+            if let Some(ended) = self.keep("orphans", ending)? {
+                self.add("orphans", Finding::Ok, format!("{ended} that nobody used were ended"));
+            }
+        } else {
+            self.warn("orphans", format!("{unused} that nobody uses"), "end them: copilot-remote prune, or doctor --fix");
+        }
+        Ok(())
+    }
+
+    async fn runtime(
+        &mut self,
+        context: &mut Context<'_>,
+        joined: &Joined,
+        repository: Option<&Repository>,
+        args: &Doctor,
+    ) -> anyhow::Result<()> {
+        let login = context.step("signing in", self.deadline(), joined.runtime.login()).await;
+        let Some(login) = self.keep("sign-in", login)? else { return Ok(()) };
+        let account = context.step("looking at the account", self.deadline(), joined.runtime.account()).await;
+        let Some(account) = self.keep("sign-in", account)? else { return Ok(()) };
+        let plan = account.plan.as_deref().map_or_else(String::new, |plan| format!(", plan {plan}"));
+        self.add("sign-in", Finding::Ok, format!("{} on {}, by {}{plan}", login.login, login.host, account.from));
+        let off = [
+            (account.remote_control, "remote control is not enabled"),
+            (account.session_storage, "sessions may not be stored in the cloud"),
+        ];
+        let off: Vec<&str> = off.into_iter().filter(|(enabled, _)| *enabled == Some(false)).map(|(_, word)| word).collect();
+        if off.is_empty() {
+            self.add("account", Finding::Ok, "remote control and the storage of sessions are enabled");
+        } else {
+            let refused: anyhow::Result<()> = Err(SdkError::RemoteOff { message: off.join(", and ") }.into());
+            self.keep("account", refused)?;
+        }
+        let github = context.step("asking GitHub", self.deadline(), joined.runtime.tasks()).await;
+        let reached = self.keep("github", github)?.is_some();
+        if reached {
+            self.add("github", Finding::Ok, format!("reached{}", way()));
+        }
+        if args.probe || args.fix {
+            self.probe(context, joined, repository, args).await?;
+        }
+        Ok(())
+    }
+
+    /// Some refusals show only where a session is created and shared; it is closed again.
+    async fn probe(
+        &mut self,
+        context: &mut Context<'_>,
+        joined: &Joined,
+        repository: Option<&Repository>,
+        args: &Doctor,
+    ) -> anyhow::Result<()> {
+        let options =
+            SessionOptions { directory: context.directory.clone(), name: Some("doctor".to_owned()), ..SessionOptions::default() };
+        let creating = context.step("creating a session", self.deadline(), Session::create(&joined.runtime, &options)).await;
+        let Some((session, mut events)) = self.keep("session", creating)? else { return Ok(()) };
+        let shared = self.share(context, &session, &mut events, repository, args).await;
+        let _ = timeout(CLOSE, session.close()).await;
+        shared
+    }
+
+    async fn share(
+        &mut self,
+        context: &mut Context<'_>,
+        session: &Session,
+        events: &mut Events,
+        repository: Option<&Repository>,
+        args: &Doctor,
+    ) -> anyhow::Result<()> {
+        if args.fix {
+            let refreshing = context.step("asking GitHub for the account anew", self.deadline(), session.refresh_account()).await;
+            if self.keep("account", refreshing)?.is_some() {
+                self.add("account", Finding::Ok, "what the Copilot CLI remembers of it was refreshed");
+            }
+        }
+        if !args.probe {
+            return Ok(());
+        }
+        let started = async {
+            loop {
+                match events.next().await {
+                    Some(Event::Started(attached)) => return Ok(attached),
+                    Some(_) => {}
+                    None => return Err(SdkError::closed()),
+                }
+            }
+        };
+        let attached = context.step("waiting for the session", self.deadline(), started).await;
+        let Some(attached) = self.keep("session", attached)? else { return Ok(()) };
+        let ours = repository.map(|repository| repository.slug.to_string());
+        match (&attached.repository, ours) {
+            (Some(theirs), Some(ours)) if !theirs.eq_ignore_ascii_case(&ours) => {
+                self.warn(
+                    "session",
+                    format!("created, attached to {theirs}, while git says {ours}"),
+                    "the Copilot CLI takes the remote origin",
+                );
+            }
+            (None, Some(ours)) => {
+                self.warn(
+                    "session",
+                    format!("created, without a repository, while git says {ours}"),
+                    "it does not resolve ssh host aliases; an https remote helps",
+                );
+            }
+            (theirs, _) => {
+                let theirs =
+                    theirs.as_ref().map_or_else(|| "without a repository".to_owned(), |theirs| format!("attached to {theirs}"));
+                self.add("session", Finding::Ok, format!("created, {theirs}"));
+            }
+        }
+        let sharing = context.step("waiting for Mission Control", self.deadline(), session.enable_remote(RemoteMode::On)).await;
+        if self.keep("sharing", sharing)?.is_some() {
+            self.add("sharing", Finding::Ok, "Mission Control took the session; it is closed again");
+        }
+        Ok(())
+    }
+
+    fn tell(&self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        let text = output::checks_text(&self.checks);
+        Ok(context.print(&text, &output::checks_document(&self.checks, self.exit.code()))?)
+    }
+}
+
+/// How GitHub is reached, as the environment says; without a password.
+fn way() -> String {
+    let proxy = ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(env::get);
+    let proxy = proxy.map(|proxy| {
+        format!(" through the proxy {}", proxy.rsplit('@').next().unwrap_or_default().trim_start_matches("http://"))
+    });
+    let ca = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"]
+        .into_iter()
+        .find_map(env::get)
+        .map(|file| format!(", with the certificates of {file}"));
+    format!("{}{}", proxy.unwrap_or_default(), ca.unwrap_or_default())
+}

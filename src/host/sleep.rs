@@ -1,0 +1,77 @@
+//! When the machine is kept awake, and what of that is told.
+
+use tokio::task::JoinHandle;
+
+use super::Host;
+use crate::awake::{self, Awake};
+use crate::cli::{KeepAwake, Remote};
+use crate::context::Context;
+use crate::output::Update;
+use crate::registry::Activity;
+
+#[derive(Debug)]
+pub(super) struct Sleep {
+    wanted: KeepAwake,
+    lock: Option<Awake>,
+    taking: Option<JoinHandle<Result<Awake, String>>>,
+    /// It is not granted here; asking again would not help.
+    refused: bool,
+}
+
+impl Sleep {
+    pub(super) fn new(wanted: KeepAwake) -> Self {
+        Self { wanted, lock: None, taking: None, refused: false }
+    }
+
+    pub(super) fn wanted(&self) -> KeepAwake {
+        self.wanted
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(taking) = &self.taking {
+            taking.abort();
+        }
+    }
+}
+
+impl Host {
+    /// Takes the lock when it is needed, and lets it go; says what came of it.
+    pub(super) async fn mind_sleep(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        let needed = match self.sleep.wanted {
+            KeepAwake::Never => false,
+            KeepAwake::Busy => self.progress.activity() == Activity::Working,
+            KeepAwake::Remote => self.entry.remote != Remote::Off,
+        };
+        let sleep = &mut self.sleep;
+        if let Some(taking) = sleep.taking.take_if(|taking| taking.is_finished()) {
+            match taking.await {
+                Ok(Ok(lock)) => sleep.lock = Some(lock),
+                Ok(Err(why)) => {
+                    sleep.refused = true;
+                    context.tell(&Update::Caution(format!("this machine cannot be kept awake: {why}")))?;
+                }
+                // It panicked, which the panic's own message tells.
+                Err(_) => sleep.refused = true,
+            }
+        }
+        if !needed {
+            sleep.lock = None;
+        } else if sleep.lock.is_none() && sleep.taking.is_none() && !sleep.refused {
+            sleep.taking = Some(tokio::spawn(awake::keep()));
+        }
+        let held = match sleep.wanted {
+            KeepAwake::Never => None,
+            _ => Some(sleep.lock.is_some()),
+        };
+        if self.entry.kept_awake != held {
+            if held == Some(true) {
+                context.tell(&Update::Awake)?;
+            }
+            self.entry.kept_awake = held;
+            self.publish(context);
+        }
+        Ok(())
+    }
+}

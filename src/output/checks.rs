@@ -1,0 +1,55 @@
+//! What `doctor` found: a line a check for people, one document for programs.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::json::document;
+use super::sanitised;
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
+    pub(crate) finding: Finding,
+    /// What was seen.
+    pub(crate) seen: String,
+    /// What to do.
+    pub(crate) hints: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Finding {
+    Ok,
+    Warning,
+    Failure,
+}
+
+/// The checks in words, each with what to do below it.
+pub(crate) fn checks_text(checks: &[Check]) -> String {
+    let mut text = String::new();
+    for Check { name, finding, seen, hints } in checks {
+        let finding = match finding {
+            Finding::Ok => "ok",
+            Finding::Warning => "warning",
+            Finding::Failure => "failure",
+        };
+        let _ = writeln!(text, "{finding:<8} {name}: {}", sanitised(seen));
+        for hint in hints {
+            let _ = writeln!(text, "         hint: {}", sanitised(hint));
+        }
+    }
+    text
+}
+
+/// The same for programs, with the exit code.
+pub(crate) fn checks_document(checks: &[Check], code: u8) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "doctor")]
+    struct All<'a> {
+        code: u8,
+        checks: &'a [Check],
+    }
+    document(All { code, checks })
+}

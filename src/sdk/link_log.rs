@@ -1,0 +1,169 @@
+//! What the runtime's own log says of the link to Mission Control. Nothing else tells: no event comes when uploads stop, and `enable` claims
+//! success (measured, CLI 1.0.102). The conformance tests hold the form of the lines.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// So much is read at once; a flood is read over some looks.
+const MOST: u64 = 1024 * 1024;
+
+/// A sign of trouble with the link of some session in the runtime.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sign {
+    pub(crate) trouble: Trouble,
+    /// What GitHub, or the network, said.
+    pub(crate) why: String,
+    /// The id at Mission Control, where the line has it: in the address that could not be reached.
+    pub(crate) control_id: Option<String>,
+    /// How many events were not taken.
+    pub(crate) events: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Events were not taken; the runtime tries again, up to five times.
+    UploadFailed,
+    /// It tries no more until something new happens in the session.
+    UploadsStopped,
+    /// Mission Control does not take events of the session any more: nothing is uploaded until it is shared anew.
+    Refused,
+    /// It could not be asked for commands; it is asked again.
+    PollFailed,
+}
+
+/// The logs of one runtime, read as they grow.
+#[derive(Debug)]
+pub(crate) struct LinkLog {
+    folder: PathBuf,
+    /// How far each file was read.
+    read: BTreeMap<PathBuf, u64>,
+}
+
+impl LinkLog {
+    /// From now on.
+    pub(crate) fn new(folder: &Path) -> Self {
+        let length = |file: &PathBuf| file.metadata().map_or(0, |found| found.len());
+        let read = files(folder).map(|file| (file.clone(), length(&file))).collect();
+        Self { folder: folder.to_owned(), read }
+    }
+
+    /// What is new. A log that cannot be read says nothing.
+    pub(crate) fn signs(&mut self) -> Vec<Sign> {
+        let mut signs = Vec::new();
+        for file in files(&self.folder) {
+            let from = self.read.entry(file.clone()).or_insert(0);
+            let Some(text) = new_lines(&file, from) else { continue };
+            signs.extend(text.lines().filter_map(Sign::parse));
+        }
+        signs
+    }
+}
+
+fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with("process-"))).map(|entry| entry.path())
+}
+
+/// The whole lines after `from`, which is moved behind them.
+fn new_lines(file: &Path, from: &mut u64) -> Option<String> {
+    let mut file = File::open(file).ok()?;
+    if file.metadata().ok()?.len() < *from {
+        // It was cut.
+        *from = 0;
+    }
+    file.seek(SeekFrom::Start(*from)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes).ok()?;
+    let whole = match bytes.iter().rposition(|byte| *byte == b'\n') {
+        Some(end) => end + 1,
+        // A line that is longer than that is none of ours.
+        None if bytes.len() as u64 == MOST => bytes.len(),
+        None => return None,
+    };
+    *from += whole as u64;
+    Some(String::from_utf8_lossy(&bytes[..whole]).into_owned())
+}
+
+impl Sign {
+    fn parse(line: &str) -> Option<Self> {
+        let (_, said) = line.split_once("[rust:remote::api_")?;
+        let (_, said) = said.split_once("] ")?;
+        let details = said.find('{').and_then(|at| serde_json::from_str::<Value>(&said[at..]).ok()).unwrap_or_default();
+        let trouble = if said.starts_with("remote session batch flush failed") {
+            Trouble::UploadFailed
+        } else if said.starts_with("remote session exporter circuit opened") {
+            Trouble::UploadsStopped
+        } else if said.contains("disabling further event submission") {
+            Trouble::Refused
+        } else if said.starts_with("CommandPoller: failed to list") {
+            Trouble::PollFailed
+        } else {
+            return None;
+        };
+        let word = |name: &str| details[name].as_str().map(ToOwned::to_owned);
+        let why = word("error").or_else(|| word("status")).unwrap_or_default();
+        let control_id = why.split_once("/agents/sessions/").and_then(|(_, rest)| rest.split('/').next()).map(ToOwned::to_owned);
+        let events = details["event_count"].as_u64().or_else(|| details["dropped_events"].as_u64());
+        Some(Self { trouble, why, control_id, events })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::{LinkLog, Sign, Trouble};
+
+    const LINES: [(&str, Trouble); 4] = [
+        (
+            r#"2026-01-01T00:00:00.000Z [WARNING] [rust:remote::api_session_exporter] remote session batch flush failed {"error":"error sending request for url (https://api.githubcopilot.com/agents/sessions/mc-1/events)","event_count":3,"completed_command_id_count":0}"#,
+            Trouble::UploadFailed,
+        ),
+        (
+            "2026-01-01T00:00:00.000Z [WARNING] [rust:remote::api_session_exporter] remote session exporter circuit opened after batch flush failure",
+            Trouble::UploadsStopped,
+        ),
+        (
+            r#"2026-01-01T00:00:00.000Z [WARNING] [rust:remote::api_session_exporter] Mission Control rejected events with a permanent client error; disabling further event submission for this session {"status":"Some(404)","dropped_events":1,"dropped_command_ids":0}"#,
+            Trouble::Refused,
+        ),
+        (
+            r#"2026-01-01T00:00:00.000Z [WARNING] [rust:remote::api_command_poller] CommandPoller: failed to list session commands {"error":"x"}"#,
+            Trouble::PollFailed,
+        ),
+    ];
+
+    #[test]
+    fn lines_are_read_once_and_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = std::fs::File::create(folder.path().join("process-1.log")).unwrap();
+        writeln!(file, "{}", LINES[0].0).unwrap();
+        let mut log = LinkLog::new(folder.path());
+        assert_eq!(log.signs(), [], "what was there before counts for nothing");
+        for (line, trouble) in LINES {
+            let (head, tail) = line.split_at(40);
+            write!(file, "noise\n{head}").unwrap();
+            assert_eq!(log.signs(), []);
+            writeln!(file, "{tail}").unwrap();
+            let signs = log.signs();
+            assert_eq!(signs.iter().map(|sign| sign.trouble).collect::<Vec<_>>(), [trouble]);
+        }
+        let other = folder.path().join("process-2.log");
+        std::fs::write(&other, format!("{}\n", LINES[3].0)).unwrap();
+        assert_eq!(log.signs().len(), 1);
+        std::fs::write(&other, "[rust:remote::api_x] \u{0}{\n").unwrap();
+        assert_eq!(log.signs(), []);
+    }
+
+    #[test]
+    fn whose_and_why() {
+        let sign = Sign::parse(LINES[0].0).unwrap();
+        assert_eq!((sign.control_id.as_deref(), sign.events), (Some("mc-1"), Some(3)));
+        let sign = Sign::parse(LINES[2].0).unwrap();
+        assert_eq!((sign.why.as_str(), sign.events, sign.control_id), ("Some(404)", Some(1), None));
+    }
+}

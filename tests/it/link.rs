@@ -1,0 +1,225 @@
+//! The link to Mission Control breaks and comes back; remote ends when its time is up. On the real Copilot CLI, at the loopback GitHub.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::real_cli_or_return;
+use crate::support::github::{Fault, GitHub, Reply};
+use crate::support::pty::Pty;
+use crate::support::sandbox::{PATIENCE, Sandbox, kill};
+
+const EVENTS: &str = "/agents/sessions/*/events";
+/// Until all is well again, after GitHub is.
+const BACK: Duration = Duration::from_mins(1);
+
+fn world(github: &GitHub, cli: &Path) -> Sandbox {
+    let mut sandbox = Sandbox::on(github);
+    sandbox.set("COPILOT_CLI_PATH", cli.to_str().unwrap());
+    sandbox
+}
+
+/// A hook that notes the events of the link.
+fn hooks(sandbox: &Sandbox) -> (String, impl Fn() -> Vec<String>) {
+    let told = sandbox.path("told");
+    let note = |event: &str| format!("--hook '{event}=cat >/dev/null; echo {event} >> {}'", told.display());
+    let arguments = format!("{} {}", note("link-lost"), note("link-restored"));
+    let read = move || fs::read_to_string(&told).unwrap_or_default().lines().map(ToOwned::to_owned).collect();
+    (arguments, read)
+}
+
+fn wait_for(what: &str, limit: Duration, done: impl Fn() -> bool) {
+    let until = Instant::now() + limit;
+    while !done() {
+        assert!(Instant::now() < until, "not done in {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The uploads and the polls that were answered well since then.
+fn served(github: &GitHub, since: Instant) -> (usize, usize) {
+    let requests = github.requests();
+    let count =
+        |method: &str, path: &str| requests.iter().filter(|request| request.at > since && request.is(method, path)).count();
+    (count("POST", EVENTS), count("GET", "/agents/sessions/*/commands"))
+}
+
+/// Breaks the link for some time, and looks that all is as it was within a minute, without anybody's doing.
+fn breaks_and_heals(github: &GitHub, sandbox: &Sandbox, outage: Duration, break_it: impl Fn()) {
+    let (arguments, told) = hooks(sandbox);
+    let mut pty = Pty::start(sandbox, 100, 60, &format!("start --qr never {arguments}"));
+    pty.shows("remote on | idle");
+    let before = sandbox.list()[0].clone();
+    assert_eq!(before["link"], "connected");
+    github.wait_for_request("a poll", |request| request.is("GET", "/agents/sessions/*/commands"), PATIENCE);
+    break_it();
+    // Something happens that is to be uploaded.
+    let send = sandbox.run(&["send", "-p", "hello"]);
+    assert!(matches!(send.code, 0 | 1), "{}", send.stderr);
+    let broken = Instant::now();
+    wait_for("the loss is told", Duration::from_secs(45), || pty.raw().contains("link lost"));
+    pty.shows("remote on, link lost");
+    assert_eq!(sandbox.list()[0]["link"], "lost");
+    std::thread::sleep(outage.saturating_sub(broken.elapsed()));
+    github.heal();
+    let healed = Instant::now();
+    wait_for("the link is restored", BACK, || pty.raw().contains("link restored"));
+    let after = sandbox.list()[0].clone();
+    assert_eq!((&after["link"], &after["url"], &after["remote"]), (&json!("connected"), &before["url"], &json!("on")));
+    wait_for("uploads and polls", BACK.saturating_sub(healed.elapsed()), || {
+        let (uploads, polls) = served(github, healed);
+        uploads > 0 && polls > 1
+    });
+    wait_for("the hooks", PATIENCE, || told() == ["link-lost", "link-restored"]);
+    // Commands are fetched once, by one poller.
+    github.model([Reply::text("steered")]);
+    let command = github.queue("user_message", "are you there?");
+    github.wait_completed(&command, PATIENCE);
+    pty.shows("agent: steered");
+    let since = Instant::now();
+    std::thread::sleep(Duration::from_secs(7));
+    let (_, polls) = served(github, since);
+    assert!(polls <= 3, "{polls} polls in 7 s: there are two pollers");
+    let logged: Vec<Value> =
+        sandbox.run(&["events"]).expect_code(0).json().into_iter().filter(|event| event["type"] == "link").collect();
+    assert_eq!(logged.iter().map(|event| &event["link"]).collect::<Vec<_>>(), ["lost", "connected"]);
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+}
+
+#[test]
+fn uploads_that_fail_for_a_while() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    breaks_and_heals(&github, &sandbox, Duration::from_secs(10), || {
+        github.fault("POST", EVENTS, Fault::Status(500, json!({"message": "later"})), None);
+    });
+}
+
+#[test]
+fn uploads_that_are_refused_for_good() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    breaks_and_heals(&github, &sandbox, Duration::from_secs(3), || {
+        github.fault("POST", EVENTS, Fault::Status(404, json!({"message": "Not Found"})), None);
+    });
+}
+
+#[test]
+fn a_network_that_is_gone_for_a_minute() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    breaks_and_heals(&github, &sandbox, Duration::from_mins(1), || github.fault("*", "*", Fault::Drop, None));
+}
+
+/// Whoever switched it off meanwhile wins: nothing brings it back.
+#[test]
+fn a_link_that_is_switched_off_is_not_restored() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    sandbox.run(&["start", "--detach"]).expect_code(0);
+    github.fault("POST", EVENTS, Fault::Status(404, json!({"message": "Not Found"})), None);
+    sandbox.run(&["send", "-p", "hello"]).expect_code(0);
+    sandbox.run(&["off"]).expect_code(0);
+    github.heal();
+    std::thread::sleep(Duration::from_secs(5));
+    let since = Instant::now();
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(served(&github, since), (0, 0));
+    let entry = &sandbox.list()[0];
+    assert_eq!((&entry["remote"], &entry["link"]), (&json!("off"), &Value::Null));
+    sandbox.stop_all();
+}
+
+/// A runtime that does not answer for a minute is replaced, and the session goes on.
+#[test]
+fn a_runtime_that_hangs_is_replaced() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let url = sandbox.run(&["start", "--detach"]).expect_code(0).stdout;
+    let runtimes = || {
+        let native = sandbox.processes().into_iter().filter(|(_, command)| command.contains("copilot-linux"));
+        native.map(|(pid, _)| pid).collect::<Vec<_>>()
+    };
+    let hanging = runtimes();
+    for pid in &hanging {
+        kill(*pid, "STOP");
+    }
+    wait_for("it is replaced", Duration::from_secs(100), || {
+        let logs = sandbox.run(&["logs"]).stdout;
+        logs.contains("the Copilot CLI does not answer any more") && logs.contains("was started again")
+    });
+    assert!(runtimes().iter().all(|pid| !hanging.contains(pid)));
+    wait_for("it is shared again", PATIENCE, || sandbox.list()[0]["url"] == url.trim());
+    sandbox.stop_all();
+}
+
+/// The lock is held while remote is on, and only then; where it is not granted, that is said.
+#[test]
+fn the_machine_is_kept_awake() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({}));
+    let cli = sandbox.stand_in_cli();
+    let inhibitors = |sandbox: &Sandbox| sandbox.processes().iter().filter(|(_, command)| command.starts_with("cat ")).count();
+    let tool = sandbox.script("bin/systemd-inhibit", "echo \"$@\" > \"$HOME/asked\"; exec cat");
+    let path = format!("{}:{}", tool.parent().unwrap().display(), sandbox.env["PATH"]);
+    sandbox.set("PATH", &path);
+    sandbox.run(&["start", "--copilot", &cli, "-d", "--keep-awake", "remote"]).expect_code(0);
+    wait_for("the lock", PATIENCE, || sandbox.list()[0]["keptAwake"] == true);
+    assert_eq!(inhibitors(&sandbox), 1);
+    let asked = fs::read_to_string(sandbox.path("home/asked")).unwrap();
+    assert!(asked.starts_with("--what=sleep:idle --mode=block --who=copilot-remote "), "{asked}");
+    assert!(sandbox.run(&["status"]).stdout.contains("sleep:      kept off\n"));
+    sandbox.run(&["off"]).expect_code(0);
+    wait_for("the end of the lock", PATIENCE, || inhibitors(&sandbox) == 0 && sandbox.list()[0]["keptAwake"] == false);
+    sandbox.run(&["on"]).expect_code(0);
+    wait_for("the lock again", PATIENCE, || sandbox.list()[0]["keptAwake"] == true);
+    // It goes with the host, however that goes.
+    for (pid, command) in sandbox.processes() {
+        if command.contains("next-host") {
+            kill(pid, "KILL");
+        }
+    }
+    wait_for("the end of the lock", PATIENCE, || inhibitors(&sandbox) == 0);
+    sandbox.stop_all();
+
+    sandbox.script("bin/systemd-inhibit", "echo 'Failed to inhibit: Access denied' >&2; exit 1");
+    let running = sandbox.spawn(&["start", "--copilot", &cli, "--keep-awake", "remote"]);
+    running.stderr_line("warning: this machine cannot be kept awake: systemd-inhibit: Failed to inhibit: Access denied");
+    assert_eq!(sandbox.list()[0]["keptAwake"], false);
+    running.signal("TERM");
+    running.finish().expect_code(143);
+}
+
+#[test]
+fn remote_ends_when_its_time_is_up() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let mut pty = Pty::start(&sandbox, 100, 60, "start --qr never --time-limit 8s");
+    pty.shows("remote goes off in ");
+    pty.shows("s left | remote on | idle");
+    assert!(sandbox.list()[0]["remoteUntil"].is_string());
+    assert!(sandbox.run(&["status"]).stdout.contains("time left:"));
+    // Another limit says more.
+    sandbox.run(&["on", "--time-limit", "2h"]).expect_code(0);
+    pty.shows("1 h 59 m left | remote on");
+    sandbox.run(&["on", "--time-limit", "2s"]).expect_code(0);
+    pty.wrote("the time limit is up: remote is switched off");
+    pty.shows("remote off | idle");
+    let entry = &sandbox.list()[0];
+    assert_eq!((&entry["remote"], &entry["remoteUntil"]), (&json!("off"), &Value::Null));
+    // Without a limit it stays.
+    sandbox.run(&["on"]).expect_code(0);
+    let screen = pty.shows("remote on | idle");
+    assert!(!screen.contains("left | remote on | idle"), "{screen}");
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+}
