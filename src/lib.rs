@@ -90,6 +90,7 @@ fn not_parsed(error: &clap::Error, json: bool) -> u8 {
 }
 
 fn hidden(run: impl AsyncFnOnce(&mut Terminal) -> anyhow::Result<u8>) -> ExitCode {
+    logging::init(0);
     let mut terminal = Terminal::new(cli::When::Never, true, false);
     let code = block_on(run(&mut terminal)).unwrap_or_else(|error| fail(&mut terminal, false, &error).code());
     ExitCode::from(code)

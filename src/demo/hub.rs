@@ -206,8 +206,8 @@ impl Hub {
         for event in &fault.events {
             self.emit(params["sessionId"].as_str().unwrap_or_default(), event);
         }
-        if let Some(raw) = &fault.raw {
-            self.send(client, raw.clone().into_bytes());
+        if let Some(raw) = fault.raw.clone().map(String::into_bytes).or_else(|| fault.bytes.clone()) {
+            self.send(client, raw);
         }
         if fault.drop {
             self.with(|state| state.clients.get(&client).inspect(|client| client.gone.cancel()).is_some());
@@ -215,7 +215,7 @@ impl Hub {
         if let Some(code) = fault.exit {
             self.end(Err(Died(code).into()));
         }
-        if fault.hang || fault.drop || fault.raw.is_some() || fault.exit.is_some() {
+        if fault.hang || fault.drop || fault.raw.is_some() || fault.bytes.is_some() || fault.exit.is_some() {
             return;
         }
 

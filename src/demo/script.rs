@@ -142,6 +142,8 @@ pub(super) struct Fault {
     pub(super) events: Vec<Event>,
     /// Bytes in the place of an answer.
     pub(super) raw: Option<String>,
+    /// The same, of what is no text.
+    pub(super) bytes: Option<Vec<u8>>,
     /// The connection is closed.
     pub(super) drop: bool,
     /// The process dies with this exit code.

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::event::Warning;
 use super::runtime::{Login, call};
-use super::{Event, Request, RequestKind, Rule, Runtime, SdkError, Secret};
+use super::{Event, Request, RequestKind, Rule, Runtime, SdkError, Secret, missed};
 
 /// Events and answers come over one connection, through two queues of the SDK.
 const WARNING_DEADLINE: Duration = Duration::from_millis(300);
@@ -488,7 +488,15 @@ impl Events {
             return Some(event);
         }
         loop {
-            return match self.subscription.recv().await {
+            let received = self.subscription.recv().await;
+            let missed = missed::take();
+            if missed > 0 {
+                if let Ok(event) = received {
+                    self.past.push_back(Event::parse(&event.event_type, &event.data));
+                }
+                return Some(Event::Missed(missed));
+            }
+            return match received {
                 Ok(event) if self.known.remove(&event.id) => continue,
                 Ok(event) => Some(Event::parse(&event.event_type, &event.data)),
                 Err(error) => match error.kind() {

@@ -8,6 +8,7 @@ mod conformance;
 mod control;
 mod demo;
 mod failures;
+mod faults;
 mod generated;
 mod hooks;
 mod link;
