@@ -13,7 +13,14 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// As long as it lives, the machine does not go to sleep by itself.
 #[derive(Debug)]
-pub(crate) struct Awake(#[expect(dead_code, reason = "held until it is dropped")] Child);
+pub(crate) struct Awake(Child);
+
+impl Awake {
+    /// Whether the tool holds it still.
+    pub(crate) fn is_held(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+}
 
 /// Takes the lock; or why it is not granted.
 pub(crate) async fn keep() -> Result<Awake, String> {

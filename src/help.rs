@@ -11,7 +11,7 @@ use crate::error::Exit;
 pub(crate) const FILES: [(&str, &str); 3] = [
     (
         "~/.config/copilot-remote/config.toml",
-        "Defaults (timeout, qr, qr-style, bell) and hooks. macOS: ~/Library/Application Support/copilot-remote, Windows: %APPDATA%\\copilot-remote\\config.",
+        "Defaults (timeout, qr, qr-style, bell, keep-awake) and hooks. macOS: ~/Library/Application Support/copilot-remote, Windows: %APPDATA%\\copilot-remote\\config.",
     ),
     (
         "~/.local/state/copilot-remote/",

@@ -123,6 +123,7 @@ impl Host {
     pub(crate) async fn open(context: &mut Context<'_>, mut plan: Plan) -> anyhow::Result<Self> {
         let registry = Registry::create()?;
         let mut joined = runtimes::acquire(context, &registry, &plan.runtime, plan.deadline, None).await?;
+        let watchdog = Watchdog::new(&joined.entry.server);
         let created = create(context, &registry, &mut joined, &mut plan).await;
         let (session, events, login) = match created {
             Ok(created) => created,
@@ -143,7 +144,7 @@ impl Host {
                 recoveries: Vec::new(),
                 dialogue: Dialogue::default(),
                 permits: Permits::default(),
-                watchdog: Watchdog::new(&joined.entry.server),
+                watchdog,
                 sleep: Sleep::new(plan.keep_awake),
                 hooks: Hooks::new(plan.hooks),
                 last_said: String::new(),
@@ -260,6 +261,7 @@ impl Host {
     /// Lets other terminals see how things are.
     fn publish(&mut self, context: &mut Context<'_>) {
         self.entry.activity = self.progress.activity();
+        self.entry.until = self.entry.until.filter(|_| self.entry.remote != Remote::Off);
         context.at(self.entry.activity);
         if self.hold.shows(&self.entry) {
             return;

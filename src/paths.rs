@@ -71,6 +71,17 @@ pub(crate) fn make_private(folder: &Path) -> Result<(), StateError> {
     make().map_err(|source| StateError::Folder { folder: folder.to_owned(), source })
 }
 
+/// Whether others have any access to a folder.
+pub(crate) fn is_open_to_others(folder: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        return fs::symlink_metadata(folder).is_ok_and(|found| found.mode() & 0o077 != 0);
+    }
+    #[cfg(not(unix))]
+    false
+}
+
 /// Takes others' access to a folder of the user's away; whether they had any.
 pub(crate) fn restrict(folder: &Path) -> io::Result<bool> {
     #[cfg(unix)]

@@ -42,6 +42,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Doctor) -> anyhow::Resu
     context.terminal.status(None);
     if let Err(error) = examined {
         // A signal; what was found by then is told all the same.
+        found.exit = Report::from(&error).exit;
         found.tell(context)?;
         return Err(error);
     }
@@ -58,13 +59,17 @@ async fn examine(
     found.state(args.fix);
     found.loopback();
     found.terminal(context);
-    found.sleep().await;
+    found.sleep(context).await?;
     let repository = found.repository(context).await?;
     let registry = Registry::create();
     let Some(registry) = found.keep("registry", registry)? else { return Ok(()) };
     found.orphans(context, &registry, args.fix).await?;
     let choice = Choice::new(&args.runtime, server).map_err(Into::into);
-    let Some(choice) = found.keep("cli", choice)? else { return Ok(()) };
+    let Some(mut choice) = found.keep("cli", choice)? else { return Ok(()) };
+    // One of its own: others are looked at, not joined and ended.
+    if let Choice::Cli { isolated, .. } = &mut choice {
+        *isolated = true;
+    }
     let joined = runtimes::acquire(context, &registry, &choice, found.deadline(), None).await;
     let Some(joined) = found.keep("cli", joined)? else { return Ok(()) };
     found.add("cli", Finding::Ok, cli(&joined));
@@ -123,6 +128,13 @@ impl Examination {
         match look() {
             Ok((folder, fixed)) => {
                 let done = if fixed { ", made private" } else { "" };
+                if paths::is_open_to_others(&folder) {
+                    return self.warn(
+                        "state",
+                        format!("{}: others can look into it", folder.display()),
+                        "doctor --fix takes that away",
+                    );
+                }
                 self.add("state", Finding::Ok, format!("{}{done}", folder.display()));
             }
             Err(error) => drop(self.keep::<()>("state", Err(error))),
@@ -164,11 +176,13 @@ impl Examination {
     }
 
     /// Whether the machine can be kept awake.
-    async fn sleep(&mut self) {
-        match awake::keep().await {
+    async fn sleep(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        let keeping = async { anyhow::Ok(awake::keep().await) };
+        match context.step("keeping the machine awake", self.deadline(), keeping).await? {
             Ok(_) => self.add("keep-awake", Finding::Ok, "the machine can be kept awake"),
             Err(why) => self.warn("keep-awake", why, "set it so that it does not go to sleep while you are away"),
         }
+        Ok(())
     }
 
     async fn repository(&mut self, context: &mut Context<'_>) -> anyhow::Result<Option<Repository>> {
@@ -186,9 +200,9 @@ impl Examination {
     async fn orphans(&mut self, context: &mut Context<'_>, registry: &Registry, fix: bool) -> anyhow::Result<()> {
         let Some(entries) = self.keep("orphans", registry.runtimes().map_err(Into::into))? else { return Ok(()) };
         // While somebody launches one, nothing is known.
-        let unused = registry
-            .launches_now()
-            .map_or(0, |turn| entries.iter().filter(|entry| matches!(turn.is_used(&entry.id), Ok(false))).count());
+        let unused = registry.launches_now().map_or(0, |turn| {
+            entries.iter().filter(|entry| entry.server.is_running() && matches!(turn.is_used(&entry.id), Ok(false))).count()
+        });
         if unused == 0 {
             self.add("orphans", Finding::Ok, "no Copilot CLI that nobody uses");
         } else if fix {

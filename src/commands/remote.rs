@@ -22,12 +22,13 @@ pub(crate) async fn on(context: &mut Context<'_>, args: On) -> anyhow::Result<Ex
     let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
     remote::may_share(&entry, args.no_repo)?;
     let wanted = if args.export { Remote::Export } else { Remote::On };
+    let was_off = registry.wanted(&entry.session_id).get() == Remote::Off;
+    let entry = switch(context, &registry, &entry, wanted, args.timeout).await?;
     // An old limit is not one of what is shared anew.
-    if args.limit.time_limit.is_some() || entry.remote == Remote::Off {
+    if entry.remote != Remote::Off && (args.limit.time_limit.is_some() || was_off) {
         let until = args.limit.time_limit.and_then(|limit| Timestamp::now().checked_add(limit).ok());
         registry.limit(&entry.session_id).set(until)?;
     }
-    let entry = switch(context, &registry, &entry, wanted, args.timeout).await?;
     if entry.remote == Remote::Off {
         // Somebody's off came after this.
         context.tell(&Update::Remote { remote: Remote::Off, url: None })?;

@@ -53,6 +53,10 @@ async fn open(
             UsageError::new("--bell rings in the live view, which --detach leaves", "a hook is run in any case: --hook").into()
         );
     }
+    if args.limit.time_limit.is_some() && remote == Some(Remote::Off) {
+        let why = "--time-limit is for a session that is shared, and this one is not yet";
+        return Err(UsageError::new(why, "when it is to be: copilot-remote on --time-limit TIME").into());
+    }
     let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
     let deadline =
         Deadline::new(setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT));

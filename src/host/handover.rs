@@ -71,6 +71,7 @@ pub(crate) struct State {
     kept: Kept,
     last_said: String,
     link_lost: bool,
+    seen: super::watchdog::Seen,
 }
 
 /// The next host, as the one before sees it. Dropped before it is ready, it is killed.
@@ -133,6 +134,7 @@ impl Host {
             kept: self.kept.clone(),
             last_said: self.last_said.clone(),
             link_lost: self.link_lost,
+            seen: self.watchdog.seen(),
         };
         self.hold.let_go();
         let taking = async {
@@ -161,7 +163,7 @@ impl Host {
                 return Err(error);
             }
         };
-        let Some(State { mut entry, progress, kept, last_said, link_lost }) = state else {
+        let Some(State { mut entry, progress, kept, last_said, link_lost, seen }) = state else {
             // Whoever started us is gone, and the session with it.
             let _ = timeout(ANSWER_DEADLINE, session.close()).await;
             joined.leave(context, true, None).await;
@@ -186,7 +188,7 @@ impl Host {
         // What the host before could not share again is ours to try.
         let unshared = entry.remote == Remote::Off && registry.wanted(&id).get() != Remote::Off;
         let share_at = unshared.then(Instant::now);
-        let watchdog = super::watchdog::Watchdog::new(&joined.entry.server);
+        let watchdog = super::watchdog::Watchdog::again(seen);
         let mut host = Self {
             registry,
             joined,

@@ -1,5 +1,6 @@
 //! Switching remote, from any terminal: what is wanted is written down first, and the last word wins (see [`Wanted`]).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -31,14 +32,27 @@ pub(crate) struct Switched {
     /// The link, where the answer had one.
     pub(crate) url: Option<String>,
     /// Nobody else switches until the registry shows it.
-    pub(crate) turn: Switching,
+    /// None: somebody has it and does not let go, which off does not wait for.
+    pub(crate) turn: Option<Switching>,
+}
+
+/// The turn, which somebody may have who was stopped (Ctrl-Z).
+async fn turn(wanted: &Wanted) -> anyhow::Result<Switching> {
+    Ok(timeout(DEADLINE, wanted.turn()).await.map_err(|_| late())??)
+}
+
+fn late() -> SdkError {
+    SdkError::Deadline { step: "switching remote", limit: DEADLINE }
 }
 
 /// Switches, as the host of the session. A refusal leaves it as it was.
 pub(super) async fn switch(registry: &Registry, session: &Session, remote: Remote) -> anyhow::Result<Switched> {
     let wanted = registry.wanted(session.id());
     wanted.set(remote)?;
-    let turn = wanted.turn().await?;
+    let turn = match remote {
+        Remote::Off => timeout(OFF_DEADLINE, wanted.turn()).await.ok().transpose()?,
+        Remote::On | Remote::Export => Some(turn(&wanted).await?),
+    };
     let before = registry.entry(session.id()).map_or(Remote::Off, |entry| entry.remote);
     match settle(session, &wanted, before).await {
         Ok((remote, url)) => Ok(Switched { remote, url, turn }),
@@ -54,7 +68,7 @@ pub(super) async fn switch(registry: &Registry, session: &Session, remote: Remot
 /// Makes remote what is wanted, where that failed before; a refusal leaves the word, so that it can be tried again.
 pub(super) async fn try_again(registry: &Registry, session: &Session) -> anyhow::Result<Switched> {
     let wanted = registry.wanted(session.id());
-    let turn = wanted.turn().await?;
+    let turn = Some(turn(&wanted).await?);
     if wanted.get() == Remote::Off {
         return Ok(Switched { remote: Remote::Off, url: None, turn });
     }
@@ -63,12 +77,14 @@ pub(super) async fn try_again(registry: &Registry, session: &Session) -> anyhow:
 }
 
 /// Shares the session anew, where Mission Control does not take it as it is: enabling alone does nothing then (measured).
-pub(super) async fn renew(registry: &Registry, session: &Session) -> anyhow::Result<Switched> {
+/// `off`: it is switched off for that.
+pub(super) async fn renew(registry: &Registry, session: &Session, off: &AtomicBool) -> anyhow::Result<Switched> {
     let wanted = registry.wanted(session.id());
-    let turn = wanted.turn().await?;
+    let turn = Some(turn(&wanted).await?);
     if wanted.get() != Remote::Off {
-        let late = |_| Err(SdkError::Deadline { step: "switching remote", limit: DEADLINE });
+        let late = |_| Err(late());
         timeout(DEADLINE, session.disable_remote()).await.unwrap_or_else(late)?;
+        off.store(true, Ordering::Relaxed);
     }
     let (remote, url) = settle(session, &wanted, Remote::Off).await?;
     Ok(Switched { remote, url, turn })
@@ -202,7 +218,7 @@ pub(super) async fn settle(session: &Session, wanted: &Wanted, before: Remote) -
         let remote = wanted.get();
         let result = tokio::select! {
             result = timeout(DEADLINE, make(session, now, remote)) => {
-                result.unwrap_or(Err(SdkError::Deadline { step: "switching remote", limit: DEADLINE }))
+                result.unwrap_or_else(|_| Err(late()))
             }
             () = changed(wanted, remote) => Ok(None),
         };

@@ -16,11 +16,13 @@ pub(super) struct Sleep {
     taking: Option<JoinHandle<Result<Awake, String>>>,
     /// It is not granted here; asking again would not help.
     refused: bool,
+    /// That it is kept awake was said.
+    told: bool,
 }
 
 impl Sleep {
     pub(super) fn new(wanted: KeepAwake) -> Self {
-        Self { wanted, lock: None, taking: None, refused: false }
+        Self { wanted, lock: None, taking: None, refused: false, told: false }
     }
 
     pub(super) fn wanted(&self) -> KeepAwake {
@@ -56,9 +58,10 @@ impl Host {
                 Err(_) => sleep.refused = true,
             }
         }
-        if !needed {
+        if !needed || sleep.lock.as_mut().is_some_and(|lock| !lock.is_held()) {
             sleep.lock = None;
-        } else if sleep.lock.is_none() && sleep.taking.is_none() && !sleep.refused {
+        }
+        if needed && sleep.lock.is_none() && sleep.taking.is_none() && !sleep.refused {
             sleep.taking = Some(tokio::spawn(awake::keep()));
         }
         let held = match sleep.wanted {
@@ -66,7 +69,7 @@ impl Host {
             _ => Some(sleep.lock.is_some()),
         };
         if self.entry.kept_awake != held {
-            if held == Some(true) {
+            if held == Some(true) && !std::mem::replace(&mut self.sleep.told, true) {
                 context.tell(&Update::Awake)?;
             }
             self.entry.kept_awake = held;

@@ -1,6 +1,8 @@
 //! The live view: what happens in the session, told as it happens, and the keys.
 
 use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -16,7 +18,7 @@ use crate::line::{Line, Tone};
 use crate::link::{self, QrOptions};
 use crate::logout;
 use crate::output::{self, Ending, Leave, Update};
-use crate::registry::SessionEntry;
+use crate::registry::{Registry, SessionEntry};
 use crate::sdk::{Event, SdkError, Session};
 use crate::shutdown::Signal;
 
@@ -37,8 +39,8 @@ pub(super) struct View {
     leaving: bool,
     /// What is being switched failed before, which was told then.
     trying_again: bool,
-    /// It is shared anew, as the link was lost.
-    renewing: bool,
+    /// It is shared anew, as the link was lost: whether it was switched off for that.
+    renewing: Option<Arc<AtomicBool>>,
 }
 
 impl View {
@@ -50,7 +52,7 @@ impl View {
             drawn: entry.link().map(ToOwned::to_owned),
             leaving: false,
             trying_again: false,
-            renewing: false,
+            renewing: None,
         }
     }
 
@@ -65,9 +67,11 @@ impl View {
     }
 
     /// Shares the session anew.
-    pub(super) fn renew(&mut self, work: impl Future<Output = anyhow::Result<Switched>> + Send + 'static) {
-        self.renewing = true;
-        self.switch.start(work);
+    pub(super) fn renew(&mut self, registry: &Registry, session: &Session) {
+        let off = Arc::new(AtomicBool::new(false));
+        self.renewing = Some(off.clone());
+        let (registry, session) = (registry.clone(), session.clone());
+        self.switch.start(async move { remote::renew(&registry, &session, &off).await });
     }
 
     /// The terminal went away: nobody presses keys or reads any more, and the session leaves as soon as it can.
@@ -207,6 +211,8 @@ impl Host {
         self.dialogue.keep_up(context, None);
         // What was being switched is settled by the recovery.
         view.switch = Switch::idle();
+        view.renewing = None;
+        view.trying_again = false;
         while let Err(error) = self.recover(context).await {
             match error.downcast()? {
                 Interrupted(Signal::Hangup) if detach_on_hangup || view.leaving => {
@@ -242,7 +248,9 @@ impl Host {
     }
 
     pub(super) fn on_event(&mut self, context: &mut Context<'_>, view: &mut View, event: &Event) -> anyhow::Result<()> {
-        self.watchdog.touched = Instant::now();
+        if *event != Event::Other {
+            self.watchdog.touched = Instant::now();
+        }
         if self.permit(context, event)? {
             return Ok(());
         }
@@ -334,7 +342,7 @@ impl Host {
         switched: anyhow::Result<Switched>,
     ) -> anyhow::Result<()> {
         let again = std::mem::take(&mut view.trying_again);
-        let renewing = std::mem::take(&mut view.renewing);
+        let went_off = view.renewing.take().is_some_and(|off| off.load(Ordering::Relaxed));
         let switched = match switched {
             Ok(switched) => switched,
             Err(error) if again && remote::is_passing(&error) => {
@@ -344,12 +352,12 @@ impl Host {
             // The connection broke: that is told, and mended, when its end shows.
             Err(error) if matches!(error.downcast_ref(), Some(SdkError::Connection(_))) => return Ok(()),
             Err(error) => {
-                if renewing {
-                    // It was switched off first.
+                if went_off {
                     self.entry.remote = Remote::Off;
                     self.publish(context);
+                    self.tell_remote(context, view)?;
                 }
-                if again || renewing {
+                if again || went_off {
                     self.share_later(context, &error);
                 }
                 return Ok(say_refusal(context, self.entry.remote, &error)?);

@@ -7,6 +7,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
@@ -22,6 +23,8 @@ use crate::sdk::{LinkLog, Server, Sign, Trouble};
 const LOOK: Duration = Duration::from_secs(1);
 /// So many failures in a row, of uploads or of polls, are no hiccup. Where GitHub hangs they are 10 to 13 s apart.
 const FAILURES: usize = 3;
+/// … and over this time at least.
+const LASTING: Duration = Duration::from_secs(5);
 /// Without a sign of trouble for so long, all is well: longer than any two signs are apart.
 const WELL: Duration = Duration::from_secs(16);
 /// Events that were not taken are not older than this.
@@ -39,8 +42,15 @@ const HANGS: Duration = Duration::from_mins(1);
 /// The clock of the wall ran on by so much more than ours: the machine slept.
 const SLEPT: Duration = Duration::from_secs(5);
 
+/// What one host hands to the next.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Seen {
+    log: Option<LinkLog>,
+    cure: Option<Cure>,
+}
+
 /// What helps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Cure {
     /// Something new in the session.
     Nudge,
@@ -54,8 +64,10 @@ pub(super) struct Watchdog {
     log: Option<LinkLog>,
     tick: Interval,
     control_id: Option<String>,
+    /// How many failures there were since when.
     uploads_failed: usize,
     polls_failed: usize,
+    failing: Option<Instant>,
     /// When there was a sign of trouble last …
     sign: Option<Instant>,
     /// … and when something was done about it last.
@@ -69,21 +81,46 @@ pub(super) struct Watchdog {
     nudged: Instant,
     naming: Option<JoinHandle<Option<String>>>,
     ping: Option<(Instant, JoinHandle<()>)>,
-    pinged: Instant,
+    /// None: it is to be asked now.
+    pinged: Option<Instant>,
+    /// When it was switched off last, as its time was up.
+    off_at: Option<Instant>,
+    /// That it does not answer was said.
+    hangs: bool,
     clocks: (Instant, SystemTime),
 }
 
 impl Watchdog {
+    /// From now on. Made before a session is shared: its first uploads may be refused.
     pub(super) fn new(server: &Server) -> Self {
+        Self::with(server.log_dir().map(LinkLog::new))
+    }
+
+    /// Goes on with what another host has seen.
+    pub(super) fn again(seen: Seen) -> Self {
+        let mut dog = Self::with(seen.log);
+        let now = Instant::now();
+        dog.cure = seen.cure.map(|cure| (cure, now));
+        dog.sign = dog.cure.map(|_| now);
+        dog
+    }
+
+    /// For the next host.
+    pub(super) fn seen(&self) -> Seen {
+        Seen { log: self.log.clone(), cure: self.cure.map(|(cure, _)| cure) }
+    }
+
+    fn with(log: Option<LinkLog>) -> Self {
         let now = Instant::now();
         let mut tick = interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            log: server.log_dir().map(LinkLog::new),
+            log,
             tick,
             control_id: None,
             uploads_failed: 0,
             polls_failed: 0,
+            failing: None,
             sign: None,
             tried: None,
             cure: None,
@@ -92,7 +129,9 @@ impl Watchdog {
             nudged: now,
             naming: None,
             ping: None,
-            pinged: now,
+            pinged: Some(now),
+            off_at: None,
+            hangs: false,
             clocks: (now, SystemTime::now()),
         }
     }
@@ -104,17 +143,26 @@ impl Watchdog {
 
     /// How the link of a session is that is shared, as far as is known when that begins.
     pub(super) fn first_state(&self) -> Link {
-        if self.log.is_some() { Link::Connected } else { Link::Unverified }
+        if self.log.as_ref().is_some_and(LinkLog::is_there) { Link::Connected } else { Link::Unverified }
     }
 
     /// It is not shared, or shared anew: what was before counts for nothing.
     pub(super) fn reset(&mut self) {
         self.uploads_failed = 0;
         self.polls_failed = 0;
+        self.failing = None;
         self.sign = None;
         self.tried = None;
         self.cure = None;
         self.tries = 0;
+    }
+
+    /// Shared anew, it may be called something else.
+    pub(super) fn forget_name(&mut self) {
+        self.control_id = None;
+        if let Some(naming) = self.naming.take() {
+            naming.abort();
+        }
     }
 
     /// Whether a sign may be about this session.
@@ -136,14 +184,16 @@ impl Watchdog {
             }
             let now = Instant::now();
             self.sign = Some(now);
+            // One hiccup of several sessions is one hiccup.
+            let lasting = self.failing.get_or_insert(now).elapsed() >= LASTING;
             let cure = match sign.trouble {
                 Trouble::UploadFailed => {
                     self.uploads_failed += 1;
-                    (self.uploads_failed >= FAILURES).then_some(Cure::Nudge)
+                    (lasting && self.uploads_failed >= FAILURES).then_some(Cure::Nudge)
                 }
                 Trouble::PollFailed => {
                     self.polls_failed += 1;
-                    (self.polls_failed >= FAILURES).then_some(Cure::Nudge)
+                    (lasting && self.polls_failed >= FAILURES).then_some(Cure::Nudge)
                 }
                 Trouble::UploadsStopped => Some(Cure::Nudge),
                 Trouble::Refused => Some(Cure::Renew),
@@ -170,7 +220,13 @@ impl Watchdog {
 
     /// Whether it was lost, and is well by now.
     fn is_well_again(&mut self) -> bool {
-        let well = self.sign.max(self.tried).is_some_and(|at| at.elapsed() >= WELL);
+        let since = match (self.cure, self.sign, self.tried) {
+            (None, sign, _) => sign,
+            // Where the runtime gave up, it is quiet until something is done about it.
+            (Some(_), Some(sign), Some(tried)) if tried >= sign => Some(tried),
+            _ => None,
+        };
+        let well = since.is_some_and(|at| at.elapsed() >= WELL);
         let was_lost = self.cure.is_some();
         if well {
             self.reset();
@@ -179,8 +235,8 @@ impl Watchdog {
     }
 
     /// What is to be done now.
-    fn due(&mut self) -> Option<Cure> {
-        let (cure, at) = self.cure?;
+    fn due(&mut self, may_switch: bool) -> Option<Cure> {
+        let (cure, at) = self.cure.filter(|(cure, _)| may_switch || *cure == Cure::Nudge)?;
         let now = Instant::now();
         // Without a sign since the last attempt, that may have helped.
         if now < at || (self.tried.is_some() && self.sign <= self.tried) {
@@ -221,13 +277,16 @@ impl Host {
             let text = format!("the machine slept for {} s: the link is checked", slept.as_secs());
             context.tell(&Update::Caution(text))?;
             self.nudge();
-            self.watchdog.pinged -= PING.min(self.watchdog.pinged.elapsed());
+            self.watchdog.pinged = None;
         }
-        self.ping(context).await?;
+        self.ping(context)?;
         self.mind_the_limit(context, view)?;
         self.mind_sleep(context).await?;
         if self.entry.remote == Remote::Off {
+            // What is said meanwhile is about others, or about what was.
+            self.watchdog.read();
             self.watchdog.reset();
+            self.watchdog.forget_name();
             self.entry.connection = self.watchdog.first_state();
             return Ok(());
         }
@@ -247,12 +306,12 @@ impl Host {
             context.tell(&update)?;
             self.look_at_link(context);
         }
-        match self.watchdog.due() {
-            Some(Cure::Renew) if view.may_switch() => {
-                let (registry, session) = (self.registry.clone(), self.session.clone());
-                view.renew(async move { super::remote::renew(&registry, &session).await });
+        match self.watchdog.due(view.may_switch()) {
+            Some(Cure::Renew) => {
+                self.watchdog.forget_name();
+                view.renew(&self.registry, &self.session);
             }
-            Some(_) => self.nudge(),
+            Some(Cure::Nudge) => self.nudge(),
             None if self.entry.connection == Link::Unverified && self.watchdog.nudged.elapsed() >= KEEPALIVE => self.nudge(),
             None => {}
         }
@@ -262,15 +321,27 @@ impl Host {
     /// Switches remote off when its time is up.
     fn mind_the_limit(&mut self, context: &mut Context<'_>, view: &mut View) -> anyhow::Result<()> {
         let limit = self.registry.limit(&self.entry.session_id);
+        let wanted = self.registry.wanted(&self.entry.session_id);
+        if self.entry.remote == Remote::Off && wanted.get() == Remote::Off {
+            // It was for what is over.
+            limit.set(None)?;
+        }
         let until = limit.get().filter(|_| self.entry.remote != Remote::Off);
         if self.entry.until != until {
             self.entry.until = until;
             self.publish(context);
         }
-        if until.is_some_and(|until| jiff::Timestamp::now() >= until) && view.may_switch() {
-            limit.set(None)?;
-            self.entry.until = None;
+        if until.is_none_or(|until| jiff::Timestamp::now() < until) {
+            return Ok(());
+        }
+        // At once: what is under way stops at this word.
+        if wanted.get() != Remote::Off {
+            wanted.set(Remote::Off)?;
             context.tell(&Update::Caution("the time limit is up: remote is switched off".to_owned()))?;
+            self.watchdog.off_at = None;
+        }
+        if view.may_switch() && self.watchdog.off_at.is_none_or(|at| at.elapsed() >= PING) {
+            self.watchdog.off_at = Some(Instant::now());
             view.switch_off(self);
         }
         Ok(())
@@ -298,22 +369,26 @@ impl Host {
     }
 
     /// Asks the runtime whether it is there. One that does not answer for a minute is ended, by one of its hosts: the others see that, too.
-    async fn ping(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
+    fn ping(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
         let dog = &mut self.watchdog;
         match &dog.ping {
             Some((_, ping)) if ping.is_finished() => {
                 dog.ping = None;
-                dog.pinged = Instant::now();
+                dog.pinged = Some(Instant::now());
+                dog.hangs = false;
             }
             Some((since, _)) if since.elapsed() >= HANGS => {
                 if let Some((_, ping)) = dog.ping.take() {
                     ping.abort();
                 }
-                dog.pinged = Instant::now();
-                context.tell(&Update::Caution("the Copilot CLI does not answer any more".to_owned()))?;
-                runtimes::replace_hanging(&self.registry, &self.joined.entry).await;
+                dog.pinged = Some(Instant::now());
+                if !std::mem::replace(&mut dog.hangs, true) {
+                    context.tell(&Update::Caution("the Copilot CLI does not answer any more".to_owned()))?;
+                }
+                let (registry, entry) = (self.registry.clone(), self.joined.entry.clone());
+                tokio::spawn(async move { runtimes::replace_hanging(&registry, &entry).await });
             }
-            None if dog.pinged.elapsed() >= PING => {
+            None if dog.pinged.is_none_or(|at| at.elapsed() >= PING) => {
                 let session = self.session.clone();
                 let ping = tokio::spawn(async move {
                     // Any answer will do.

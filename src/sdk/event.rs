@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// What is logged in a session for the sake of its link: nobody is to see it.
+pub(super) const NUDGE: &str = "copilot-remote looks after the link";
+
 /// What happened in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -174,6 +177,7 @@ impl Event {
             "session.start" | "session.resume" => Self::Started(Attached::parse(data)),
             "session.info" => match data["url"].as_str() {
                 Some(url) if data["infoType"] == "remote" => Self::Link { url: url.to_owned() },
+                None if data["message"] == NUDGE => Self::Other,
                 _ => Self::Notice { message: text(data, "message") },
             },
             "session.remote_steerable_changed" => Self::Steerable(data["remoteSteerable"] == true),

@@ -6,8 +6,11 @@ use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The time and the level take less.
+const HEAD: usize = 48;
 /// So much is read at once; a flood is read over some looks.
 const MOST: u64 = 1024 * 1024;
 
@@ -36,7 +39,7 @@ pub(crate) enum Trouble {
 }
 
 /// The logs of one runtime, read as they grow.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct LinkLog {
     folder: PathBuf,
     /// How far each file was read.
@@ -49,6 +52,11 @@ impl LinkLog {
         let length = |file: &PathBuf| file.metadata().map_or(0, |found| found.len());
         let read = files(folder).map(|file| (file.clone(), length(&file))).collect();
         Self { folder: folder.to_owned(), read }
+    }
+
+    /// Whether there is one: without it nothing is known.
+    pub(crate) fn is_there(&self) -> bool {
+        files(&self.folder).next().is_some()
     }
 
     /// What is new. A log that cannot be read says nothing.
@@ -90,7 +98,11 @@ fn new_lines(file: &Path, from: &mut u64) -> Option<String> {
 
 impl Sign {
     fn parse(line: &str) -> Option<Self> {
-        let (_, said) = line.split_once("[rust:remote::api_")?;
+        // Behind the time and the level: elsewhere it is somebody's words.
+        let (head, said) = line.split_once("[rust:remote::api_")?;
+        if head.len() > HEAD {
+            return None;
+        }
         let (_, said) = said.split_once("] ")?;
         let details = said.find('{').and_then(|at| serde_json::from_str::<Value>(&said[at..]).ok()).unwrap_or_default();
         let trouble = if said.starts_with("remote session batch flush failed") {

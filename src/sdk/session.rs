@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use super::event::Warning;
+use super::event::{NUDGE, Warning};
 use super::runtime::{Login, call};
 use super::{Event, Request, RequestKind, Rule, Runtime, SdkError, Secret, missed};
 
@@ -299,9 +299,9 @@ impl Session {
         self.call("session.gitHubAuth.refreshCopilotUser", json!({})).await.map(drop)
     }
 
-    /// Makes something happen in the session that nobody sees and nothing keeps.
+    /// Makes something happen in the session, which is uploaded and not kept.
     pub(crate) async fn nudge(&self) -> Result<(), SdkError> {
-        let params = json!({ "message": "copilot-remote looks after the link", "level": "info", "ephemeral": true });
+        let params = json!({ "message": NUDGE, "level": "info", "ephemeral": true });
         self.call("session.log", params).await.map(drop)
     }
 

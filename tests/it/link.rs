@@ -47,7 +47,7 @@ fn served(github: &GitHub, since: Instant) -> (usize, usize) {
 }
 
 /// Breaks the link for some time, and looks that all is as it was within a minute, without anybody's doing.
-fn breaks_and_heals(github: &GitHub, sandbox: &Sandbox, outage: Duration, break_it: impl Fn()) {
+fn breaks_and_heals(github: &GitHub, sandbox: &Sandbox, outage: Duration, busy: bool, break_it: impl Fn()) {
     let (arguments, told) = hooks(sandbox);
     let mut pty = Pty::start(sandbox, 100, 60, &format!("start --qr never {arguments}"));
     pty.shows("remote on | idle");
@@ -55,9 +55,11 @@ fn breaks_and_heals(github: &GitHub, sandbox: &Sandbox, outage: Duration, break_
     assert_eq!(before["link"], "connected");
     github.wait_for_request("a poll", |request| request.is("GET", "/agents/sessions/*/commands"), PATIENCE);
     break_it();
-    // Something happens that is to be uploaded.
-    let send = sandbox.run(&["send", "-p", "hello"]);
-    assert!(matches!(send.code, 0 | 1), "{}", send.stderr);
+    if busy {
+        // Something happens that is to be uploaded; of an idle session it is only that it is there.
+        let send = sandbox.run(&["send", "-p", "hello"]);
+        assert!(matches!(send.code, 0 | 1), "{}", send.stderr);
+    }
     let broken = Instant::now();
     wait_for("the loss is told", Duration::from_secs(45), || pty.raw().contains("link lost"));
     pty.shows("remote on, link lost");
@@ -65,6 +67,7 @@ fn breaks_and_heals(github: &GitHub, sandbox: &Sandbox, outage: Duration, break_
     std::thread::sleep(outage.saturating_sub(broken.elapsed()));
     github.heal();
     let healed = Instant::now();
+    assert!(!pty.raw().contains("link restored"), "it was not yet");
     wait_for("the link is restored", BACK, || pty.raw().contains("link restored"));
     let after = sandbox.list()[0].clone();
     assert_eq!((&after["link"], &after["url"], &after["remote"]), (&json!("connected"), &before["url"], &json!("on")));
@@ -94,7 +97,7 @@ fn uploads_that_fail_for_a_while() {
     let cli = real_cli_or_return!();
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
-    breaks_and_heals(&github, &sandbox, Duration::from_secs(10), || {
+    breaks_and_heals(&github, &sandbox, Duration::from_secs(10), true, || {
         github.fault("POST", EVENTS, Fault::Status(500, json!({"message": "later"})), None);
     });
 }
@@ -104,7 +107,7 @@ fn uploads_that_are_refused_for_good() {
     let cli = real_cli_or_return!();
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
-    breaks_and_heals(&github, &sandbox, Duration::from_secs(3), || {
+    breaks_and_heals(&github, &sandbox, Duration::from_secs(3), true, || {
         github.fault("POST", EVENTS, Fault::Status(404, json!({"message": "Not Found"})), None);
     });
 }
@@ -114,7 +117,27 @@ fn a_network_that_is_gone_for_a_minute() {
     let cli = real_cli_or_return!();
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
-    breaks_and_heals(&github, &sandbox, Duration::from_mins(1), || github.fault("*", "*", Fault::Drop, None));
+    breaks_and_heals(&github, &sandbox, Duration::from_mins(1), false, || github.fault("*", "*", Fault::Drop, None));
+}
+
+/// It is handed over while it is lost: the next host goes on where the one before was.
+#[test]
+fn a_lost_link_is_restored_by_the_next_host() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let mut pty = Pty::start(&sandbox, 100, 60, "start --qr never");
+    pty.shows("remote on | idle");
+    github.fault("POST", EVENTS, Fault::Status(500, json!({"message": "later"})), None);
+    sandbox.run(&["send", "-p", "hello"]).expect_code(0);
+    pty.shows("remote on, link lost");
+    std::thread::sleep(Duration::from_millis(700));
+    pty.send("d");
+    assert_eq!(pty.finish(), 0);
+    assert_eq!(sandbox.list()[0]["link"], "lost");
+    github.heal();
+    wait_for("the link is restored", BACK, || sandbox.list()[0]["link"] == "connected");
+    sandbox.stop_all();
 }
 
 /// Whoever switched it off meanwhile wins: nothing brings it back.
@@ -199,6 +222,15 @@ fn the_machine_is_kept_awake() {
 }
 
 #[test]
+fn a_limit_without_sharing_is_refused() {
+    let sandbox = Sandbox::new();
+    for arguments in [&["on-demand"][..], &["start", "--remote", "off"]] {
+        let done = sandbox.run(&[arguments, &["--demo", "--time-limit", "1h"]].concat()).expect_code(2);
+        assert!(done.stderr.contains("hint: when it is to be: copilot-remote on --time-limit TIME"), "{}", done.stderr);
+    }
+}
+
+#[test]
 fn remote_ends_when_its_time_is_up() {
     let cli = real_cli_or_return!();
     let github = GitHub::start();
@@ -216,7 +248,7 @@ fn remote_ends_when_its_time_is_up() {
     pty.shows("remote off | idle");
     let entry = &sandbox.list()[0];
     assert_eq!((&entry["remote"], &entry["remoteUntil"]), (&json!("off"), &Value::Null));
-    // Without a limit it stays.
+    // What is shared anew has no limit, by whatever it was ended.
     sandbox.run(&["on"]).expect_code(0);
     let screen = pty.shows("remote on | idle");
     assert!(!screen.contains("left | remote on | idle"), "{screen}");
