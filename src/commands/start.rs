@@ -53,10 +53,6 @@ async fn open(
             UsageError::new("--bell rings in the live view, which --detach leaves", "a hook is run in any case: --hook").into()
         );
     }
-    if args.limit.time_limit.is_some() && remote == Some(Remote::Off) {
-        let why = "--time-limit is for a session that is shared, and this one is not yet";
-        return Err(UsageError::new(why, "when it is to be: copilot-remote on --time-limit TIME").into());
-    }
     let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
     let deadline =
         Deadline::new(setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT));
@@ -149,6 +145,18 @@ async fn open(
     host.show(context)?;
     handover::caution(context, logout::kills().await);
     Ok(Exit::Done)
+}
+
+/// Refuses what does not go together.
+fn check(args: &SessionArgs, remote: Option<Remote>) -> Result<(), UsageError> {
+    if args.bell.bell && args.detach {
+        return Err(UsageError::new("--bell rings in the live view, which --detach leaves", "a hook is run in any case: --hook"));
+    }
+    if args.limit.time_limit.is_some() && remote == Some(Remote::Off) {
+        let why = "--time-limit is for a session that is shared, and this one is not yet";
+        return Err(UsageError::new(why, "when it is to be: copilot-remote on --time-limit TIME"));
+    }
+    Ok(())
 }
 
 /// Makes a worktree, or finds it, and goes there.
