@@ -45,14 +45,10 @@ async fn open(
     args: SessionArgs,
     on_demand: bool,
 ) -> anyhow::Result<Exit> {
+    check(&args, remote)?;
     let qr = QrOptions::new(args.qr)?;
     let denied = rules("--deny-tool", &args.deny_tool)?;
     let allowed = rules("--allow-tool", &args.allow_tool)?;
-    if args.bell.bell && args.detach {
-        return Err(
-            UsageError::new("--bell rings in the live view, which --detach leaves", "a hook is run in any case: --hook").into()
-        );
-    }
     let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
     let deadline =
         Deadline::new(setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT));

@@ -119,6 +119,7 @@ fn github_breaks_while_a_session_runs() {
 }
 
 /// The runtime does not answer, answers nonsense, or breaks the connection, while a command of another terminal waits.
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn the_runtime_misbehaves_towards_other_terminals() {
     type Row = (&'static str, &'static str, Value, &'static [&'static str], &'static [i32], &'static str);
