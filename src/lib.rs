@@ -21,6 +21,8 @@ mod line;
 mod link;
 mod logging;
 mod logout;
+#[cfg(test)]
+mod odd;
 mod output;
 mod paths;
 mod pid;

@@ -157,6 +157,12 @@ fn read<T: DeserializeOwned>(file: &Path) -> Option<Result<T, String>> {
     Some(serde_json::from_value(value).map_err(|error| error.to_string()))
 }
 
+/// Reads a file as an entry of a session.
+#[cfg(test)]
+pub(crate) fn read_any(file: &Path) -> Option<Result<SessionEntry, String>> {
+    read(file)
+}
+
 /// Writes an entry whole or not at all; only the user can read it.
 fn write(file: &Path, entry: &impl Serialize) -> Result<(), StateError> {
     let folder = file.parent().unwrap_or(file);

@@ -170,6 +170,12 @@ async fn run(mut command: Command) -> io::Result<Output> {
     }
 }
 
+/// What is shown of a remote's URL, if it is one.
+#[cfg(test)]
+pub(crate) fn shown(url: &str) -> Option<String> {
+    Location::parse(url).map(|at| at.shown())
+}
+
 /// Name and URL of each remote, `insteadOf` applied, from `git remote -v`.
 fn fetch_remotes(listing: &str) -> Vec<(String, String)> {
     listing

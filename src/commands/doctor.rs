@@ -72,7 +72,15 @@ async fn examine(
     }
     let joined = runtimes::acquire(context, &registry, &choice, found.deadline(), None).await;
     let Some(joined) = found.keep("cli", joined)? else { return Ok(()) };
-    found.add("cli", Finding::Ok, cli(&joined));
+    if args.runtime.demo {
+        found.warn(
+            "cli",
+            "the embedded stand-in: what it says of GitHub is made up",
+            "without --demo the Copilot CLI is looked at",
+        );
+    } else {
+        found.add("cli", Finding::Ok, cli(&joined));
+    }
     let examined = found.runtime(context, &joined, repository.as_ref(), args).await;
     joined.leave(context, true, None).await;
     examined

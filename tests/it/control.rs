@@ -535,7 +535,9 @@ fn a_runtime_that_is_there_already_is_used_and_never_ended() {
     // Another terminal needs no token of its own.
     sandbox.run(&["off"]).expect_code(0);
     assert_eq!(sandbox.run(&["on"]).expect_code(0).stdout, url);
-    assert!(sandbox.run(&["status"]).expect_code(0).stdout.contains("runtime:    external"));
+    let status = sandbox.run(&["status"]).expect_code(0).stdout;
+    assert!(status.contains("runtime:    external") && status.contains("connection: unverified"), "{status}");
+    assert_eq!(sandbox.list()[0]["link"], "unverified");
     sandbox.run(&["stop", "--all"]).expect_code(0);
     assert!(sandbox.list().is_empty());
     assert!(server.child.try_wait().unwrap().is_none(), "the runtime was ended");

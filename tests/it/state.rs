@@ -44,6 +44,25 @@ fn a_folder_without_locks_is_named() {
     sandbox.wait_until_empty();
 }
 
+/// The wall clock ran on and ours did not: the machine slept. The link is looked at, and a time limit has passed by the clock on the wall.
+#[test]
+fn a_sleep_is_noticed_and_the_time_limit_goes_on_in_it() {
+    let mut sandbox = calm();
+    with_shim(&mut sandbox, "slept");
+    let slept = sandbox.path("slept");
+    sandbox.set("SHIM_WHILE", slept.to_str().unwrap());
+    let running = sandbox.spawn(&["start", "--demo", "--time-limit", "30m"]);
+    running.stderr_line("remote goes off in ");
+    running.stderr_line("Ctrl-C ends");
+    std::fs::write(&slept, "").unwrap();
+    let line = running.stderr_line("warning: the machine slept for ");
+    assert!(line.contains("slept for 3600 s") || line.contains("slept for 3599 s"), "{line}");
+    running.stderr_line("warning: the time limit is up: remote is switched off");
+    running.stderr_line("remote off: Mission Control cannot reach the session");
+    running.signal("TERM");
+    running.finish().expect_code(143);
+}
+
 /// A disk that is full from the start: refused, and nothing is left. One that fills up: the session goes on, and says once what does not work.
 #[test]
 fn a_full_disk_ends_no_session() {

@@ -1,4 +1,5 @@
-/* Makes calls of libc fail as a file system would that cannot lock, or is full. By SHIM: "nolocks", "full". */
+/* Makes calls of libc fail as a file system would that cannot lock, or is full; or lets the wall clock be an hour ahead, as after a sleep. By
+   SHIM: "nolocks", "full", "slept". */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 static int is(const char *what) {
@@ -28,6 +30,15 @@ int flock(int fd, int operation) {
         return -1;
     }
     return real(fd, operation);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(clock, now);
+    if (clock == CLOCK_REALTIME && is("slept")) {
+        now->tv_sec += 3600;
+    }
+    return result;
 }
 
 ssize_t write(int fd, const void *data, size_t size) {
