@@ -10,6 +10,7 @@
 //! runtimes/ID.lock     shared by the hosts that use it
 //! key                  what the circumstances are hashed with
 //! logs/session-ID.jsonl   what happened in a session
+//! logs/session-ID.old  what happened before that, where it is much
 //! logs/runtime-*/      what a runtime printed and logged
 //! logs/session-ID.host.log  what the host of a session in the background says besides
 //! ```

@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,9 @@ use crate::cli::Remote;
 use crate::line::Line;
 use crate::paths::{self, StateError};
 use crate::sdk::{Request, RequestKind, Rule, Tool, Warning};
+
+/// A longer file becomes the old one, in place of the one before: so a session that lives for weeks keeps no more than two.
+const LONGEST: u64 = if cfg!(test) { 4 * 1024 } else { 16 * 1024 * 1024 };
 
 /// One line of a journal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,6 +36,7 @@ pub(crate) struct Record {
 pub(crate) struct Journal {
     file: File,
     path: PathBuf,
+    length: u64,
     activity: Activity,
     /// As the last record says.
     written: Activity,
@@ -44,6 +48,8 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 pub(crate) struct Reader {
     file: BufReader<File>,
+    /// Where the newest is: the one that is read may have become the old one.
+    path: PathBuf,
     /// A line that is not whole yet.
     begun: Vec<u8>,
 }
@@ -71,25 +77,18 @@ impl Registry {
     pub(crate) fn journal(&self, session: &str) -> anyhow::Result<Journal> {
         paths::log_dir()?;
         let path = self.journal_file(session);
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-        }
-        let file = options.open(&path).map_err(|source| StateError::Write { file: path.clone(), source })?;
-        // As long as it is held, the journal is not removed as old. Where files cannot be locked, there is no session.
-        let _ = file.try_lock_shared();
+        let file = open(&path).map_err(|source| StateError::Write { file: path.clone(), source })?;
         // The host before may not have got to the end of a line: an empty one more is skipped by readers.
         let broken = std::fs::read(&path).is_ok_and(|text| !text.is_empty() && !text.ends_with(b"\n"));
-        Ok(Journal { file, path, activity: Activity::Idle, written: Activity::Idle, broken })
+        let length = file.metadata().map_or(0, |found| found.len());
+        Ok(Journal { file, path, length, activity: Activity::Idle, written: Activity::Idle, broken })
     }
 
     /// Opens the journal of a session to read it; None if there is none.
     pub(crate) fn read_journal(&self, session: &str) -> io::Result<Option<Reader>> {
-        match File::open(self.journal_file(session)) {
-            Ok(file) => Ok(Some(Reader { file: BufReader::new(file), begun: Vec::new() })),
+        let path = self.journal_file(session);
+        match File::open(old(&path)).or_else(|_| File::open(&path)) {
+            Ok(file) => Ok(Some(Reader { file: BufReader::new(file), path, begun: Vec::new() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -112,6 +111,7 @@ impl Journal {
     /// Removes it.
     pub(crate) fn remove(self) {
         super::remove(&self.path);
+        super::remove(&old(&self.path));
     }
 
     /// From now on the session is at this; the next record says so.
@@ -136,11 +136,45 @@ impl Journal {
                 line.insert(0, b'\n');
             }
             line.push(b'\n');
+            self.turn_over()?;
+            self.length += line.len() as u64;
             self.file.write_all(&line)
         });
         self.broken = written.is_err();
         written.map_err(|source| StateError::Write { file: self.path.clone(), source })
     }
+}
+
+impl Journal {
+    /// Begins a new file where this one is long. Readers notice, as the file is another one (on Windows they could not).
+    fn turn_over(&mut self) -> io::Result<()> {
+        if self.length < LONGEST || cfg!(windows) {
+            return Ok(());
+        }
+        std::fs::rename(&self.path, old(&self.path))?;
+        self.file = open(&self.path)?;
+        self.length = 0;
+        Ok(())
+    }
+}
+
+/// Where the file before is.
+fn old(path: &Path) -> PathBuf {
+    path.with_extension("old")
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    // As long as it is held, the journal is not removed as old. Where files cannot be locked, there is no session.
+    let _ = file.try_lock_shared();
+    Ok(file)
 }
 
 /// What is read of the events here; they are written for programs, see `output`.
@@ -191,6 +225,27 @@ impl Record {
 }
 
 impl Reader {
+    /// The file that came after the one that is read, if one did.
+    #[cfg(unix)]
+    fn newer(&self) -> io::Result<Option<File>> {
+        use std::os::unix::fs::MetadataExt as _;
+        let ours = self.file.get_ref().metadata()?.ino();
+        let is_ours = |file: &File| file.metadata().is_ok_and(|found| found.ino() == ours);
+        // Between the old one and the new one there is none for a moment.
+        let Ok(newest) = File::open(&self.path) else { return Ok(None) };
+        if is_ours(&newest) {
+            return Ok(None);
+        }
+        // A reader that was slow goes on with the one in between.
+        Ok(Some(File::open(old(&self.path)).ok().filter(|between| !is_ours(between)).unwrap_or(newest)))
+    }
+
+    #[cfg(windows)]
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same signature as on Unix")]
+    fn newer(&self) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
     /// Leaves out what was written so far.
     pub(crate) fn skip_to_end(&mut self) -> io::Result<()> {
         while self.next()?.is_some() {}
@@ -201,7 +256,13 @@ impl Reader {
     pub(crate) fn next(&mut self) -> io::Result<Option<Record>> {
         loop {
             if self.file.read_until(b'\n', &mut self.begun)? == 0 {
-                return Ok(None);
+                match self.newer()? {
+                    Some(file) => self.file = BufReader::new(file),
+                    None => return Ok(None),
+                }
+                // What comes to the old one's end without one is not whole.
+                self.begun.clear();
+                continue;
             }
             if self.begun.ends_with(b"\n") {
                 let record = serde_json::from_slice(&self.begun);
@@ -211,5 +272,51 @@ impl Reader {
                 }
             }
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::{LONGEST, Registry};
+    use crate::line::{Line, Tone};
+
+    /// Two readers, one from the start and one that comes later, while the file turns over again and again: neither misses a line, but for
+    /// what is older than the old one.
+    #[test]
+    fn a_long_journal_turns_over_and_nobody_misses_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("logs")).unwrap();
+        let registry = Registry { folder: folder.path().to_owned() };
+        let path = registry.journal_file("a");
+        let mut journal = super::Journal {
+            file: super::open(&path).unwrap(),
+            path: path.clone(),
+            length: 0,
+            activity: super::Activity::Idle,
+            written: super::Activity::Idle,
+            broken: false,
+        };
+        let mut reader = registry.read_journal("a").unwrap().unwrap();
+        let mut read = 0;
+        for number in 0..500 {
+            journal.add(vec![Line::new(Tone::Plain, format!("line {number}"))], None).unwrap().unwrap();
+            while let Some(record) = reader.next().unwrap() {
+                assert_eq!(record.lines[0].text, format!("line {read}"));
+                read += 1;
+            }
+        }
+        assert_eq!(read, 500);
+        for file in [path.clone(), path.with_extension("old")] {
+            assert!(file.metadata().unwrap().len() <= LONGEST + 200, "{}", file.display());
+        }
+        let mut late = registry.read_journal("a").unwrap().unwrap();
+        let mut lines = Vec::new();
+        while let Some(record) = late.next().unwrap() {
+            lines.push(record.lines[0].text.trim_start_matches("line ").parse::<usize>().unwrap());
+        }
+        assert_eq!(lines.last(), Some(&499));
+        assert!(lines.windows(2).all(|pair| pair[1] == pair[0] + 1) && lines.len() > 30, "{lines:?}");
+        journal.remove();
+        assert_eq!(std::fs::read_dir(folder.path().join("logs")).unwrap().count(), 0);
     }
 }
