@@ -19,8 +19,7 @@ pub(crate) use bar::Bar;
 pub(crate) use checks::{Check, Finding, checks_document, checks_text};
 pub(crate) use columns::stored_line;
 pub(crate) use human::{
-    Leave, account_lines, help_lines, progress, report_lines, status_line, waiting as request_lines, with_time_left,
-    worktree_line,
+    Leave, account_lines, help_lines, progress, report_lines, status_line, waiting as request_lines, worktree_line,
 };
 pub(crate) use json::{error_line, hook_document, line as json_line};
 pub(crate) use sanitise::sanitised;

@@ -61,15 +61,8 @@ async fn follow(
     }
     loop {
         let leave = can_press.then_some(Leave::Leave);
-        let status = output::status_line(
-            entry.remote,
-            entry.connection,
-            follower.activity,
-            leave,
-            dialogue.keys(),
-            context.terminal.size().0,
-        );
-        let status = output::with_time_left(status, entry.until, jiff::Timestamp::now(), context.terminal.size().0);
+        let columns = context.terminal.size().0;
+        let status = output::status_line(&entry, follower.activity, leave, dialogue.keys(), columns);
         context.terminal.status(Some(status));
         tokio::select! {
             record = follower.next() => match record? {

@@ -171,8 +171,12 @@ async fn enter_worktree(context: &mut Context<'_>, branch: &str, name: Option<&s
 /// What is not understood is refused: a rule that is left out would let a tool be used, or ask for ever.
 fn rules(option: &str, tools: &[String]) -> Result<Vec<Rule>, UsageError> {
     let rule = |text: &String| {
-        text.parse()
-            .map_err(|why| UsageError::new(format!("{option} {text}: {why}"), format!("for example: {option} 'shell(rm:*)'")))
+        text.parse().map_err(|why| {
+            UsageError::new(
+                format!("{option} {text}: {why}"),
+                format!("for example: {option} 'shell({}:*)'", if option == "--allow-tool" { "git" } else { "rm" }),
+            )
+        })
     };
     let rules = tools.iter().map(rule).collect::<Result<Vec<Rule>, _>>()?;
     let refused = |rule: &Rule| Some((rule.to_string(), rule.cannot_be_allowed()?));

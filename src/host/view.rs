@@ -123,9 +123,8 @@ impl Host {
             }
             if !context.terminal.is_stalled() {
                 let (leave, columns) = (keys.then_some(Leave::Detach), context.terminal.size().0);
-                let (remote, activity) = (self.entry.remote, self.progress.activity());
-                let status = output::status_line(remote, self.entry.connection, activity, leave, self.dialogue.keys(), columns);
-                let status = output::with_time_left(status, self.entry.until, jiff::Timestamp::now(), columns);
+                let activity = self.progress.activity();
+                let status = output::status_line(&self.entry, activity, leave, self.dialogue.keys(), columns);
                 context.terminal.status(Some(status));
             }
             let (share_at, may_share) = (self.share_at, view.switch.is_idle());

@@ -1,5 +1,6 @@
 //! Lines for people: words, no colour that carries meaning, readable in a log and by a screen reader.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -264,15 +265,14 @@ pub(crate) fn progress(step: &str, elapsed: Duration) -> String {
 ///
 /// `answer`: the keys that answer what waits.
 pub(crate) fn status_line(
-    remote: Remote,
-    link: Link,
+    entry: &SessionEntry,
     activity: Activity,
     keys: Option<Leave>,
     answer: Option<&str>,
     columns: u16,
 ) -> String {
-    let lost = if link == Link::Lost && remote != Remote::Off { ", link lost" } else { "" };
-    let state = format!("remote {}{lost} | {}", remote.word(), activity_words(activity));
+    let remote = entry.remote;
+    let state = format!("{} | {}", sharing_words(entry, Timestamp::now()), activity_words(activity));
     let Some(leave) = keys else { return state };
     let leave = match leave {
         Leave::Detach => "d detach",
@@ -299,11 +299,19 @@ pub(crate) fn status_line(
     forms.iter().find(fits).cloned().unwrap_or(state)
 }
 
-/// The same with what is left of the time limit in front, where there is room for it.
-pub(crate) fn with_time_left(status: String, until: Option<Timestamp>, now: Timestamp, columns: u16) -> String {
-    let Some(until) = until else { return status };
-    let with = format!("{} left | {status}", time_left(until, now));
-    if with.chars().count() < usize::from(columns) { with } else { status }
+/// How it is shared, in a few words.
+fn sharing_words(entry: &SessionEntry, now: Timestamp) -> String {
+    let mut words = format!("remote {}", entry.remote.word());
+    if entry.remote == Remote::Off {
+        return words;
+    }
+    if entry.connection == Link::Lost {
+        words += ", link lost";
+    }
+    if let Some(until) = entry.until {
+        let _ = write!(words, ", {} left", time_left(until, now));
+    }
+    words
 }
 
 /// `1 h 59 m`, `12 m`, `45 s`.
@@ -359,33 +367,41 @@ pub(crate) fn help_lines(leave: Leave) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Activity, Leave, Link, Remote, Tone, message, status_line};
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::{Activity, Leave, Link, Remote, SessionEntry, Tone, message, status_line};
+    use crate::sdk::Login;
 
     #[test]
     fn the_status_line_fits() {
+        let login = Login { login: "octocat".to_owned(), host: "github.com".to_owned() };
+        let mut entry = SessionEntry::new("a".to_owned(), login, "/".into(), "r".to_owned());
+        let in_two_hours = Timestamp::now() + Duration::from_hours(2);
         for columns in [10, 20, 40, 60, 80, 200] {
-            for (remote, activity) in
-                [(Remote::Off, Activity::Input(12)), (Remote::Export, Activity::Working), (Remote::On, Activity::Idle)]
-            {
-                let line = status_line(remote, Link::Connected, activity, Some(Leave::Detach), None, columns);
+            for (remote, activity, until) in [
+                (Remote::Off, Activity::Input(12), None),
+                (Remote::Export, Activity::Working, None),
+                (Remote::On, Activity::Idle, Some(in_two_hours)),
+            ] {
+                (entry.remote, entry.until) = (remote, until);
+                let line = status_line(&entry, activity, Some(Leave::Detach), None, columns);
                 assert!(line.starts_with("remote "), "{line}");
                 assert!(columns < 40 || line.chars().count() < usize::from(columns), "{columns}: {line}");
-                let line = status_line(
-                    remote,
-                    Link::Connected,
-                    activity,
-                    Some(Leave::Detach),
-                    Some("a allow, s session, d deny"),
-                    columns,
-                );
+                assert!(columns < 40 || until.is_none() || line.contains("1 h 59 m left"), "{columns}: {line}");
+                let line = status_line(&entry, activity, Some(Leave::Detach), Some("a allow, s session, d deny"), columns);
                 assert!(
                     columns < 40 || line.contains("d deny") && line.chars().count() < usize::from(columns),
                     "{columns}: {line}"
                 );
             }
         }
-        assert!(status_line(Remote::On, Link::Connected, Activity::Idle, Some(Leave::Detach), None, 80).ends_with("xx stop"));
-        assert!(!status_line(Remote::On, Link::Lost, Activity::Idle, None, None, 200).contains("help"));
+        entry.until = None;
+        assert!(status_line(&entry, Activity::Idle, Some(Leave::Detach), None, 80).ends_with("xx stop"));
+        entry.connection = Link::Lost;
+        let line = status_line(&entry, Activity::Idle, None, None, 200);
+        assert!(!line.contains("help") && line.starts_with("remote on, link lost | "), "{line}");
     }
 
     #[test]

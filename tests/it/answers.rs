@@ -1,7 +1,7 @@
 //! The person at the terminal answers: permissions, questions, plans; in the host's view and in an attached one. On the real Copilot CLI.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -9,6 +9,7 @@ use crate::real_cli_or_return;
 use crate::support::github::{GitHub, Reply, Request};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{BINARY, PATIENCE, Sandbox, kill};
+use crate::support::together::wait_for;
 
 fn world(github: &GitHub, cli: &Path) -> Sandbox {
     let mut sandbox = Sandbox::on(github);
@@ -19,14 +20,6 @@ fn world(github: &GitHub, cli: &Path) -> Sandbox {
 fn create(sandbox: &Sandbox, name: &str) -> Reply {
     let path = sandbox.repo().join(name);
     Reply::tool("create", json!({"path": path, "file_text": "hello\nworld\n"}))
-}
-
-fn wait_for(what: &str, done: impl Fn() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < until, "not done: {what}");
-        std::thread::yield_now();
-    }
 }
 
 /// Long enough that a key counts.
@@ -147,7 +140,7 @@ fn another_terminal_answers() {
     ]);
     sandbox.run(&["start", "--detach", "-p", "go"]).expect_code(0);
     github.wait_event("permission.requested", PATIENCE);
-    wait_for("the request is known", || sandbox.list()[0]["activity"] == "input");
+    wait_for("the request is known", PATIENCE, || sandbox.list()[0]["activity"] == "input");
     // It was asked before: it is shown all the same.
     let mut pty = Pty::start(&sandbox, 100, 60, "attach --qr never");
     pty.shows("permission needed: touch attached");
@@ -155,7 +148,7 @@ fn another_terminal_answers() {
     read();
     pty.send("a");
     pty.shows("answered: approved");
-    wait_for("it ran", || sandbox.repo().join("attached").exists());
+    wait_for("it ran", PATIENCE, || sandbox.repo().join("attached").exists());
     pty.shows("s for this session");
     read();
     pty.send("s");
@@ -195,7 +188,7 @@ fn several_wait_in_line_and_none_is_answered_unseen() {
     pty.send("a");
     // Its turn: all of it is there again.
     let told = |screen: &str| screen.matches("or here: a allows it once").count();
-    wait_for("the second is shown again", || told(&pty.shows("the second")) == 2);
+    wait_for("the second is shown again", PATIENCE, || told(&pty.shows("the second")) == 2);
     let screen = pty.shows("a allow, d deny");
     assert_eq!(screen.matches("permission needed: the first").count(), 1, "{screen}");
     assert_eq!(screen.matches("and its end").count(), 2, "{screen}");
@@ -421,7 +414,7 @@ fn a_race_of_both_sides_has_one_outcome() {
         let polls = github.polls();
         let command = github.queue("permission_response", json!({"promptId": call, "approved": local == "d", "scope": "once"}));
         // Both are on their way at the same time.
-        wait_for("the command is fetched", || github.polls() > polls);
+        wait_for("the command is fetched", PATIENCE, || github.polls() > polls);
         pty.send(local);
         pty.shows("answered: ");
         let screen = pty.shows("idle: waits for a prompt");

@@ -8,39 +8,15 @@ use serde_json::{Value, json};
 use crate::real_cli_or_return;
 use crate::support::github::{Fault, GitHub, Reply};
 use crate::support::sandbox::{Sandbox, kill};
+use crate::support::together::{run_all, until};
 
 /// All is well again so long after GitHub is.
 const BACK: Duration = Duration::from_mins(1);
 /// How long GitHub is broken.
 const OUTAGE: Duration = Duration::from_secs(6);
 
-/// Runs the rows, some at a time, as most of each is waiting: what is wrong with which.
-fn run_all<T: Sync>(rows: &[T], run: impl Fn(&T) -> Result<(), String> + Sync) {
-    let failed: Vec<String> = std::thread::scope(|scope| {
-        let run = &run;
-        let workers: Vec<_> = (0..4)
-            .map(|worker| {
-                scope.spawn(move || rows.iter().skip(worker).step_by(4).filter_map(|row| run(row).err()).collect::<Vec<_>>())
-            })
-            .collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
-    });
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
-}
-
 fn expect(good: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if good { Ok(()) } else { Err(what()) }
-}
-
-fn until(limit: Duration, done: impl Fn() -> bool) -> bool {
-    let until = Instant::now() + limit;
-    while !done() {
-        if Instant::now() >= until {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    true
 }
 
 /// Whatever happened, everything can be ended, and then nothing is left.

@@ -9,17 +9,7 @@ use crate::real_cli_or_return;
 use crate::support::github::{GitHub, Reply};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{BINARY, PATIENCE, Sandbox, kill};
-
-fn wait_for<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(Instant::now() < until, "not done: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
+use crate::support::together::wait_for;
 
 /// A hook that writes down what it gets: its stdin in one file, its variables in another, named by the event.
 fn recorder(sandbox: &Sandbox) -> String {
@@ -34,13 +24,15 @@ fn recorder(sandbox: &Sandbox) -> String {
 
 /// What a recorder got of an event, the first time: the document, and the variables.
 fn told(sandbox: &Sandbox, event: &str) -> (Value, Vec<String>) {
-    let file = wait_for(event, || {
+    let first = || {
         let files = fs::read_dir(sandbox.path("told")).unwrap().flatten();
         let mut files: Vec<_> =
             files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|kind| kind == "json")).collect();
         files.sort_by_key(|path| path.metadata().unwrap().modified().unwrap());
         files.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(event))
-    });
+    };
+    wait_for(event, PATIENCE, || first().is_some());
+    let file = first().unwrap();
     let environment = fs::read_to_string(file.with_extension("env")).unwrap();
     let document = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     (document, environment.split('\0').map(ToOwned::to_owned).collect())
@@ -137,7 +129,7 @@ fn bad_hooks_harm_nothing() {
     running.stderr_line("permission needed: command 11");
     let hooks = || sandbox.processes().iter().filter(|(_, command)| command.contains("run-hook")).count();
     // Four of ready run on.
-    wait_for("twelve hooks", || (hooks() == 12).then_some(()));
+    wait_for("twelve hooks", PATIENCE, || hooks() == 12);
     let before = Instant::now();
     running.signal("TERM");
     running.finish().expect_code(143);
@@ -181,8 +173,8 @@ fn hooks_go_with_the_session() {
         ])
         .expect_code(0);
     assert_eq!(told(&sandbox, "ready").0["session"]["detached"], true);
-    let status = wait_for("status", || fs::read_to_string(&status).ok());
-    let status: Value = serde_json::from_str(&status).unwrap();
+    wait_for("status", PATIENCE, || status.exists());
+    let status: Value = serde_json::from_str(&fs::read_to_string(&status).unwrap()).unwrap();
     assert_eq!(status["activity"], "input", "{status}");
 
     for (pid, command) in sandbox.processes() {
@@ -196,7 +188,7 @@ fn hooks_go_with_the_session() {
     assert_eq!(restored["session"]["url"], status["url"]);
     sandbox.run(&["stop"]).expect_code(0);
     assert!(!late.exists());
-    wait_for("the hook of the end", || late.exists().then_some(()));
+    wait_for("the hook of the end", PATIENCE, || late.exists());
     sandbox.stop_all();
 }
 
@@ -220,7 +212,7 @@ fn the_config_file_has_defaults_and_hooks() {
     ));
     sandbox.run(&["start", "--copilot", &cli, "--name", "outer", "-d"]).expect_code(0);
     assert_eq!(told(&sandbox, "idle").0["message"], "hello");
-    wait_for("the session of the hook", || nested.exists().then_some(()));
+    wait_for("the session of the hook", PATIENCE, || nested.exists());
     let mut names: Vec<_> = sandbox.list().iter().map(|session| session["name"].as_str().unwrap().to_owned()).collect();
     names.sort();
     assert_eq!(names, ["nested", "outer"]);

@@ -10,6 +10,7 @@ use crate::real_cli_or_return;
 use crate::support::github::{Fault, GitHub, Reply};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{PATIENCE, Sandbox, kill};
+use crate::support::together::wait_for;
 
 const EVENTS: &str = "/agents/sessions/*/events";
 /// Until all is well again, after GitHub is.
@@ -28,14 +29,6 @@ fn hooks(sandbox: &Sandbox) -> (String, impl Fn() -> Vec<String>) {
     let arguments = format!("{} {}", note("link-lost"), note("link-restored"));
     let read = move || fs::read_to_string(&told).unwrap_or_default().lines().map(ToOwned::to_owned).collect();
     (arguments, read)
-}
-
-fn wait_for(what: &str, limit: Duration, done: impl Fn() -> bool) {
-    let until = Instant::now() + limit;
-    while !done() {
-        assert!(Instant::now() < until, "not done in {limit:?}: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// The uploads and the polls that were answered well since then.
@@ -237,12 +230,12 @@ fn remote_ends_when_its_time_is_up() {
     let sandbox = world(&github, &cli);
     let mut pty = Pty::start(&sandbox, 100, 60, "start --qr never --time-limit 8s");
     pty.shows("remote goes off in ");
-    pty.shows("s left | remote on | idle");
+    pty.shows("s left | idle");
     assert!(sandbox.list()[0]["remoteUntil"].is_string());
     assert!(sandbox.run(&["status"]).stdout.contains("time left:"));
     // Another limit says more.
     sandbox.run(&["on", "--time-limit", "2h"]).expect_code(0);
-    pty.shows("1 h 59 m left | remote on");
+    pty.shows("remote on, 1 h 59 m left | idle");
     sandbox.run(&["on", "--time-limit", "2s"]).expect_code(0);
     pty.wrote("the time limit is up: remote is switched off");
     pty.shows("remote off | idle");
@@ -251,7 +244,7 @@ fn remote_ends_when_its_time_is_up() {
     // What is shared anew has no limit, by whatever it was ended.
     sandbox.run(&["on"]).expect_code(0);
     let screen = pty.shows("remote on | idle");
-    assert!(!screen.contains("left | remote on | idle"), "{screen}");
+    assert!(!screen.contains("left | idle"), "{screen}");
     pty.send("\u{3}");
     assert_eq!(pty.finish(), 130);
 }

@@ -6,3 +6,4 @@ pub mod pty;
 pub mod rpc;
 pub mod sandbox;
 pub mod stand_in;
+pub mod together;
