@@ -11,6 +11,7 @@ use crate::real_cli_or_return;
 use crate::support::github::{Fault, GitHub, Request, worker_link, worker_starts};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{Done, PATIENCE, Running, Sandbox};
+use crate::support::together::wait_for;
 
 const TASKS: &str = "/agents/tasks";
 
@@ -437,13 +438,10 @@ fn a_launch_that_is_given_up_leaves_nothing_behind() {
             let path = format!("{TASKS}/{task}/events");
             github.requests().iter().filter(|request| request.path == path).count()
         };
-        let until = Instant::now() + PATIENCE;
-        while github.tasks().len() < before + 1 + usize::from(many)
-            || github.tasks()[before..].iter().any(|(task, _)| reads(task) < 4)
-        {
-            assert!(Instant::now() < until, "no task");
-            std::thread::yield_now();
-        }
+        wait_for("the tasks", PATIENCE, || {
+            let tasks = github.tasks();
+            tasks.len() > before + usize::from(many) && tasks[before..].iter().all(|(task, _)| reads(task) >= 4)
+        });
         running.signal("INT");
         let done = running.finish().expect_code(130);
         let tasks = &github.tasks()[before..];
@@ -494,11 +492,7 @@ fn a_second_signal_waits_for_nothing() {
     for more in [&[][..], &["--repo", "octocat/other"]] {
         let asked = creates(&github);
         let running = sandbox.spawn(&[&["cloud", "--repo", "octocat/hello-world"], more].concat());
-        let until = Instant::now() + PATIENCE;
-        while creates(&github) == asked {
-            assert!(Instant::now() < until, "nothing was asked");
-            std::thread::yield_now();
-        }
+        wait_for("the request", PATIENCE, || creates(&github) > asked);
         running.signal("INT");
         running.stderr_line("looking for what was created");
         running.signal("INT");
@@ -905,10 +899,7 @@ fn tasks_are_listed_and_opened() {
     command.env("PATH", path);
     let url = format!("https://github.com/copilot/tasks/{id}\n");
     assert_eq!(Running::spawn(command, None).finish().expect_code(0).stdout, url);
-    let until = Instant::now() + PATIENCE;
-    while fs::read_to_string(&opened).unwrap_or_default() != url {
-        assert!(Instant::now() < until, "no browser");
-    }
+    wait_for("the browser", PATIENCE, || fs::read_to_string(&opened).is_ok_and(|opened| opened == url));
     let done = sandbox.run(&["cloud", "open", "nothing"]).expect_code(3);
     assert!(done.stderr.contains("none of the account's latest tasks has the id nothing"), "{}", done.stderr);
     github.fault("GET", TASKS, Fault::Status(500, json!({"message": "boom"})), None);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::pty::Pty;
 use crate::support::rpc::spawn_server;
 use crate::support::sandbox::{BINARY, Done, PATIENCE, Running, Sandbox, kill};
+use crate::support::together::{until, wait_for};
 
 /// A sandbox whose sessions do nothing by themselves.
 fn calm() -> Sandbox {
@@ -27,14 +28,7 @@ fn id_of(sandbox: &Sandbox, name: &str) -> String {
 
 /// Waits until the live sessions are as wanted.
 fn wait_for_list(sandbox: &Sandbox, wanted: impl Fn(&[Value]) -> bool) {
-    let until = std::time::Instant::now() + PATIENCE;
-    loop {
-        let sessions = sandbox.list();
-        if wanted(&sessions) {
-            return;
-        }
-        assert!(std::time::Instant::now() < until, "{sessions:#?}");
-    }
+    assert!(until(PATIENCE, || wanted(&sandbox.list())), "{:#?}", sandbox.list());
 }
 
 /// The runtimes that run in the sandbox, by their pids.
@@ -90,10 +84,7 @@ fn a_detached_session_holds_no_stream() {
 
 /// Waits until the next host of a session is there.
 fn wait_for_next_host(sandbox: &Sandbox) {
-    let until = std::time::Instant::now() + PATIENCE;
-    while !sandbox.processes().iter().any(|(_, command)| command.contains("next-host")) {
-        assert!(std::time::Instant::now() < until, "no next host");
-    }
+    wait_for("the next host", PATIENCE, || sandbox.processes().iter().any(|(_, command)| command.contains("next-host")));
 }
 
 /// Interrupted or failed before it is ready, all is undone.

@@ -223,7 +223,6 @@ fn the_runtime_misbehaves_towards_other_terminals() {
         let done = sandbox.spawn(arguments).finish_within(BACK);
         let told = || format!("{name}: {} after {:?}: {}{}", done.code, begun.elapsed(), done.stdout, done.stderr);
         expect(codes.contains(&done.code) && done.stderr.contains(words), told)?;
-        expect(begun.elapsed() < Duration::from_secs(35), told)?;
         // It is there still, with its host, or has gone as a whole.
         let sessions = sandbox.list();
         expect(sessions.len() == usize::from(arguments[0] != "stop"), || format!("{name}: {sessions:?}"))?;

@@ -136,11 +136,7 @@ fn bad_hooks_harm_nothing() {
     assert!(before.elapsed() < Duration::from_secs(5), "the end waited for hooks");
     // Nobody is there any more to kill them, and they are.
     assert!(hooks() > 0);
-    let until = Instant::now() + Duration::from_secs(40);
-    while !sandbox.processes().is_empty() {
-        assert!(Instant::now() < until, "still running: {:#?}", sandbox.processes());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    wait_for("the end of the hooks", Duration::from_secs(40), || sandbox.processes().is_empty());
 }
 
 /// A hook calls the program itself; what the next host sees runs hooks too; those of the end outlive it.

@@ -1,13 +1,13 @@
 //! What the agent may do without asking, and what it may not do at all: on the real Copilot CLI.
 
 use std::path::Path;
-use std::time::Instant;
 
 use serde_json::json;
 
 use crate::real_cli_or_return;
 use crate::support::github::{GitHub, Reply};
 use crate::support::sandbox::{PATIENCE, Sandbox, kill};
+use crate::support::together::wait_for;
 
 fn world(github: &GitHub, cli: &Path) -> Sandbox {
     let mut sandbox = Sandbox::on(github);
@@ -86,10 +86,7 @@ fn asks(sandbox: &Sandbox, github: &GitHub, reply: Reply) {
     let waited = sandbox.run(&["wait", "--for", "input", "--timeout", "10s"]);
     assert_eq!(waited.code, 0, "{}{}", waited.stderr, sandbox.run(&["logs"]).stdout);
     github.queue("abort", "");
-    let until = Instant::now() + PATIENCE;
-    while sandbox.list()[0]["activity"] != "idle" {
-        assert!(Instant::now() < until, "the turn is not broken off");
-    }
+    wait_for("the end of the turn", PATIENCE, || sandbox.list()[0]["activity"] == "idle");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::real_cli_or_return;
 use crate::support::github::{Fault, GitHub, Reply};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{PATIENCE, Running, Sandbox, TOKEN};
+use crate::support::together::wait_for;
 
 fn start(sandbox: &Sandbox, cli: &std::path::Path, more: &[&str]) -> Running {
     sandbox.spawn(&[&["start", "--copilot", cli.to_str().unwrap()], more].concat())
@@ -314,10 +315,7 @@ fn with_a_running_tool(github: &GitHub, sandbox: &Sandbox, cli: &std::path::Path
     github.model([Reply::bash("sleep 300")]);
     let running = start(sandbox, cli, &["--prompt", "go"]);
     approve(github);
-    let until = std::time::Instant::now() + PATIENCE;
-    while !sandbox.processes().iter().any(|(_, command)| command.starts_with("sleep 300")) {
-        assert!(std::time::Instant::now() < until, "the tool does not run");
-    }
+    wait_for("the tool", PATIENCE, || sandbox.processes().iter().any(|(_, command)| command.starts_with("sleep 300")));
     running
 }
 

@@ -10,6 +10,7 @@ use crate::real_cli_or_return;
 use crate::support::github::{Fault, GitHub, Reply};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{BINARY, PATIENCE, Running, Sandbox, kill};
+use crate::support::together::{until, wait_for};
 
 /// Everything that tells Mission Control of a session stops within this time.
 const STOP: Duration = Duration::from_secs(2);
@@ -114,10 +115,7 @@ fn two_fresh_login_shells_in_tmux_share_one_runtime() {
         let line = format!("cd {}; {BINARY} start --name {name}", sandbox.repo().display());
         tmux(&["send-keys", "-t", pane, &line, "Enter"]);
     }
-    let until = Instant::now() + PATIENCE;
-    while sandbox.list().len() < 2 {
-        assert!(Instant::now() < until, "{:#?}", sandbox.list());
-    }
+    wait_for("two sessions", PATIENCE, || sandbox.list().len() == 2);
     assert_eq!(runtimes(&sandbox).len(), 1);
     // The terminals go away, and the sessions with them.
     tmux(&["kill-server"]);
@@ -211,10 +209,9 @@ fn a_users_off_wins_over_every_relaunch() {
             // Every host has its session back, and none is shared.
             for session in &sessions {
                 let events = sandbox.spawn(&["events", &session["mc-".len()..], "--follow"]);
-                let until = Instant::now() + PATIENCE;
-                while sandbox.run(&["events", &session["mc-".len()..]]).stdout.matches("\"relaunched\"").count() <= relaunch {
-                    assert!(Instant::now() < until, "{session} was not resumed");
-                }
+                wait_for(session, PATIENCE, || {
+                    sandbox.run(&["events", &session["mc-".len()..]]).stdout.matches("\"relaunched\"").count() > relaunch
+                });
                 drop(events);
             }
             assert!(sandbox.list().iter().all(|session| session["remote"] == "off"), "{:#?}", sandbox.list());
@@ -323,10 +320,7 @@ fn a_runtime_that_is_killed_is_relaunched_once_for_all() {
     assert!(after.len() == 1 && after != before, "{before:?} {after:?}");
     assert_eq!(sandbox.run(&["url", "one"]).expect_code(0).stdout, url);
     // The other one, which had no turn yet and was never shared, is there as well, and still not shared.
-    let until = Instant::now() + PATIENCE;
-    while !sandbox.run(&["events", "two"]).stdout.contains("\"relaunched\"") {
-        assert!(Instant::now() < until, "the second session was not resumed");
-    }
+    wait_for("the second session", PATIENCE, || sandbox.run(&["events", "two"]).stdout.contains("\"relaunched\""));
     let two = sandbox.list().into_iter().find(|session| session["name"] == "two").unwrap();
     assert_eq!((&two["sessionId"], &two["remote"]), (&json!(other.trim()), &json!("off")));
     assert_eq!(sandbox.run(&["send", "one", "-p", "again", "--wait"]).expect_code(0).stdout, "second\n");
@@ -348,10 +342,8 @@ fn a_session_is_shared_again_when_github_is_back() {
     let session = control_id(&sandbox, &url);
     github.fault("*", "/agents/*", Fault::Status(503, json!({})), None);
     kill(runtimes(&sandbox)[0], "KILL");
-    let until = Instant::now() + PATIENCE;
-    while !sandbox.run(&["logs"]).stdout.contains("remote is off still: GitHub could not be reached") {
-        assert!(Instant::now() < until, "{}", sandbox.run(&["logs"]).stdout);
-    }
+    let said = || sandbox.run(&["logs"]).stdout;
+    assert!(until(PATIENCE, || said().contains("remote is off still: GitHub could not be reached")), "{}", said());
     assert_eq!(sandbox.list()[0]["remote"], "off");
     github.heal();
     let healed = Instant::now();
@@ -414,10 +406,7 @@ fn a_pending_permission_survives_detaching() {
     let asked = github.wait_event("permission.requested", PATIENCE);
     let call = &asked["data"]["permissionRequest"]["toolCallId"];
     github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
-    let waiting = Instant::now();
-    while sandbox.run(&["wait"]).code == 9 {
-        assert!(waiting.elapsed() < PATIENCE);
-    }
+    wait_for("the end of the turn", PATIENCE, || sandbox.run(&["wait"]).code != 9);
     assert!(sandbox.repo().join("made-by-the-agent").exists());
     sandbox.stop_all();
 }
@@ -449,10 +438,9 @@ fn a_token_of_one_session_is_handed_over_unseen() {
     sandbox.assert_token_unseen(&[&done.stdout, &done.stderr]);
     let session = control_id(&sandbox, &done.stdout);
     kill(runtimes(&sandbox)[0], "KILL");
-    let until = Instant::now() + PATIENCE;
-    while !sandbox.run(&["events"]).stdout.contains("\"relaunched\"") || sandbox.list()[0]["remote"] != "on" {
-        assert!(Instant::now() < until, "the session was not resumed");
-    }
+    wait_for("the session, resumed", PATIENCE, || {
+        sandbox.run(&["events"]).stdout.contains("\"relaunched\"") && sandbox.list()[0]["remote"] == "on"
+    });
     wait_for_poll(&github, &session, Instant::now());
     assert!(polls(&github, &session) > 0);
     sandbox.assert_token_unseen(&[]);

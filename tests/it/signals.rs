@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::sandbox::{Running, Sandbox};
+use crate::support::sandbox::{BINARY, PATIENCE, Running, Sandbox, kill};
+use crate::support::together::wait_for;
 
 fn ready(sandbox: &Sandbox) -> Running {
     let running = sandbox.spawn(&["start", "--demo"]);
@@ -86,12 +87,8 @@ fn a_reader_that_stalls_does_not_hold_up_signals() {
     drop(command);
     // The pipe holds 16 pages.
     let unread = || rustix::io::ioctl_fionread(&reader).unwrap();
-    let until = std::time::Instant::now() + crate::support::sandbox::PATIENCE;
-    while unread() < 45_000 {
-        assert!(std::time::Instant::now() < until, "only {} bytes came", unread());
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    crate::support::sandbox::kill(child.id(), "TERM");
+    wait_for("45,000 bytes", PATIENCE, || unread() >= 45_000);
+    kill(child.id(), "TERM");
     assert_eq!(child.wait().unwrap().code(), Some(143));
     sandbox.wait_until_empty();
 }
@@ -100,7 +97,7 @@ fn a_reader_that_stalls_does_not_hold_up_signals() {
 #[test]
 fn an_ignored_signal_stays_ignored() {
     let sandbox = Sandbox::new();
-    let script = format!("trap '' HUP; exec {} start --demo", crate::support::sandbox::BINARY);
+    let script = format!("trap '' HUP; exec {BINARY} start --demo");
     let mut command = std::process::Command::new("sh");
     command.args(["-c", &script]).env_clear().envs(&sandbox.env).current_dir(sandbox.repo());
     let running = Running::spawn(command, None);

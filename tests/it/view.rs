@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::pty::Pty;
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{BINARY, PATIENCE, Sandbox, kill};
+use crate::support::together::wait_for;
 
 /// A session in which nothing happens by itself.
 fn calm() -> Sandbox {
@@ -298,7 +299,7 @@ fn resize_suspend_and_continue_keep_the_view() {
     let sandbox = calm();
     let mut pty = Pty::shell(&sandbox, 100, 45);
     pty.shows("ready>");
-    pty.send(&format!("{} start --demo\r", crate::support::sandbox::BINARY));
+    pty.send(&format!("{BINARY} start --demo\r"));
     pty.shows("? help, xx stop");
     pty.resize(40, 45);
     pty.wrote("remote on | idle | ? help");
@@ -331,7 +332,7 @@ fn the_terminal_is_restored_on_every_way_out() {
         let pty = start(&sandbox, 80, 40, "");
         pty.shows("? help");
         let pid = program(&sandbox);
-        crate::support::sandbox::kill(pid, signal);
+        kill(pid, signal);
         assert_eq!(pty.finish(), code);
     }
     let mut sandbox = Sandbox::new();
@@ -350,11 +351,8 @@ fn a_stopped_terminal_does_not_hold_up_the_end() {
     let pid = program(&sandbox);
     pty.send("\u{13}??");
     pty.nothing_happens(Duration::from_millis(200));
-    crate::support::sandbox::kill(pid, "TERM");
-    let until = std::time::Instant::now() + crate::support::sandbox::PATIENCE;
-    while sandbox.processes().iter().any(|(other, _)| *other == pid) {
-        assert!(std::time::Instant::now() < until, "it waits for Ctrl-Q");
-    }
+    kill(pid, "TERM");
+    wait_for("the end, without a Ctrl-Q", PATIENCE, || !sandbox.processes().iter().any(|(other, _)| *other == pid));
     pty.send("\u{11}");
     assert_eq!(pty.finish(), 143);
 }

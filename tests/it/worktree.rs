@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::real_cli_or_return;
 use crate::support::github::GitHub;
 use crate::support::sandbox::{PATIENCE, Sandbox, normal};
+use crate::support::together::wait_for;
 
 fn world() -> (Sandbox, String) {
     let mut sandbox = Sandbox::new();
@@ -151,11 +152,7 @@ fn an_interrupted_worktree_is_whole_or_gone() {
 fn interrupt(sandbox: &Sandbox, cli: &str, file: &str) {
     let running = sandbox.spawn(&["start", "--copilot", cli, "-d", "--worktree", "slow"]);
     running.stderr_line("making the worktree");
-    let until = std::time::Instant::now() + PATIENCE;
-    while !sandbox.path(file).exists() {
-        assert!(std::time::Instant::now() < until, "no {file}");
-        std::thread::yield_now();
-    }
+    wait_for(file, PATIENCE, || sandbox.path(file).exists());
     running.signal("INT");
     running.finish().expect_code(130);
     sandbox.wait_until_empty();

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::github::GitHub;
+use super::together::until;
 
 /// Longer than anything takes on a busy machine: a test that reaches it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -225,11 +226,7 @@ impl Sandbox {
 
     /// Waits until no process is left.
     pub fn wait_until_empty(&self) {
-        let until = Instant::now() + Duration::from_secs(10);
-        while !self.processes().is_empty() {
-            assert!(Instant::now() < until, "still running: {:#?}", self.processes());
-            std::thread::yield_now();
-        }
+        assert!(until(Duration::from_secs(10), || self.processes().is_empty()), "still running: {:#?}", self.processes());
     }
 
     /// Fails if [`TOKEN`] is in a file of ours or in the arguments of a process.
