@@ -165,7 +165,7 @@ impl Launcher {
         let _ = progress.task.set(task.clone());
         let mut opening = Opening { session, events, early: VecDeque::new() };
         let begun = async {
-            opening.events.catch_up(&opening.session).await?;
+            opening.events.catch_up().await?;
             opening.until(|event| matches!(event, Event::Started(by) if by.producer == WORKER)).await
         };
         clock.limit(Step::Starting, begun).await?;

@@ -247,24 +247,16 @@ impl Hub {
     /// Answers a read of the event log once there is something to read, or the wait is over. The end of a session is an event, too.
     async fn wait_for_log(&self, params: &Value, empty: Answer) -> Answer {
         let id = params["sessionId"].as_str().unwrap_or_default();
-        let cursor = params["cursor"].as_str().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-        let types = params["types"].as_array();
-        let wanted = |event: &&Value| types.is_none_or(|types| types.contains(&event["type"]));
         let something = self.until(|state| {
             let Some(session) = state.sessions.get(id).filter(|session| session.is_alive()) else {
-                return Some((vec![json!({"type": "session.shutdown", "data": {"shutdownType": "routine"}})], cursor));
+                let end = json!({"type": "session.shutdown", "data": {"shutdownType": "routine"}});
+                return Some(json!({"events": [end], "cursor": params["cursor"], "hasMore": false, "cursorStatus": "ok"}));
             };
-            let new = session.history.get(cursor..).unwrap_or_default();
-            let events: Vec<_> = new.iter().filter(wanted).cloned().collect();
-            (!events.is_empty()).then_some((events, session.history.len()))
+            let answer = session.read_log(params);
+            (answer["hasMore"] == true || answer["events"].as_array().is_some_and(|events| !events.is_empty())).then_some(answer)
         });
         let wait = Duration::from_millis(params["waitMs"].as_u64().unwrap_or(0));
-        match tokio::time::timeout(wait, something).await {
-            Ok((events, cursor)) => {
-                json!({"events": events, "cursor": cursor.to_string(), "hasMore": false, "cursorStatus": "ok"}).into()
-            }
-            Err(_) => empty,
-        }
+        tokio::time::timeout(wait, something).await.map_or(empty, Answer::from)
     }
 
     /// Sends to one client, if it is still there.

@@ -125,12 +125,10 @@ impl Hub {
         let result = match method {
             "session.getMessages" => self.alive(method, params, |session| json!({"events": session.history}))?,
             "session.eventLog.tail" => {
-                self.alive(method, params, |session| json!({"cursor": session.history.len().to_string()}))?
+                self.alive(method, params, |session| json!({"cursor": session.live.log.len().to_string()}))?
             }
-            // What it answers where there is nothing to read; see [`Hub::wait_for_log`].
-            "session.eventLog.read" => self.alive(method, params, |session| {
-                json!({"events": [], "cursor": session.history.len().to_string(), "hasMore": false, "cursorStatus": "ok"})
-            })?,
+            // See [`Hub::wait_for_log`].
+            "session.eventLog.read" => self.alive(method, params, |session| session.read_log(params))?,
             "session.eventLog.registerInterest" => json!({"handle": "interest-1"}),
             // Of a session in the cloud, what task it is; nothing else is asked here.
             "session.metadata.snapshot" => {

@@ -58,6 +58,8 @@ pub(super) struct Live {
     pub(super) pending: Option<Pending>,
     pub(super) prompts: VecDeque<Prompt>,
     pub(super) player: JoinSet<()>,
+    /// All that happened, also what is not part of the history.
+    pub(super) log: Vec<Value>,
 }
 
 /// How far a session is shared.
@@ -158,7 +160,22 @@ impl Session {
             self.modified = now();
             self.history.push(recorded.clone());
         }
+        self.live.log.push(recorded.clone());
         recorded
+    }
+
+    /// What a read of the event log answers at once: one page.
+    pub(super) fn read_log(&self, params: &Value) -> Value {
+        let cursor: usize = params["cursor"].as_str().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+        let max = params["max"].as_u64().and_then(|max| max.try_into().ok()).unwrap_or(200);
+        let types = params["types"].as_array();
+        let wanted = |event: &&Value| types.is_none_or(|types| types.contains(&event["type"]));
+        let rest = self.live.log.get(cursor..).unwrap_or_default();
+        let page = &rest[..rest.len().min(max)];
+        let events: Vec<_> = page.iter().filter(wanted).collect();
+        json!({
+            "events": events, "cursor": (cursor + page.len()).to_string(), "hasMore": page.len() < rest.len(), "cursorStatus": "ok",
+        })
     }
 
     /// The turn that is on; one without a prompt begins where a script goes without.

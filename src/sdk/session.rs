@@ -1,6 +1,5 @@
 //! One session in a runtime.
 
-use std::collections::{HashSet, VecDeque};
 use std::future::pending;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use super::event::{NUDGE, Warning};
 use super::runtime::{Login, call};
-use super::{Event, Request, RequestKind, Rule, Runtime, SdkError, Secret, missed};
+use super::{Event, Events, Request, RequestKind, Rule, Runtime, SdkError, Secret};
 
 /// Events and answers come over one connection, through two queues of the SDK.
 const WARNING_DEADLINE: Duration = Duration::from_millis(300);
@@ -107,16 +106,6 @@ pub(crate) struct Session {
     attached: Option<Arc<github_copilot_sdk::session::Session>>,
 }
 
-/// What happens in a session, from its creation on.
-pub(crate) struct Events {
-    subscription: EventSubscription,
-    /// Happened before the subscription, or while it began.
-    past: VecDeque<Event>,
-    /// The ids of those: they may come again.
-    known: HashSet<String>,
-    already_in_use: bool,
-}
-
 impl Session {
     /// Creates a session whose requests stay pending until somebody answers, here or in Mission Control.
     pub(crate) async fn create(runtime: &Runtime, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
@@ -148,7 +137,8 @@ impl Session {
         tracing::debug!(session = %inner.id(), "created the session");
         let id = inner.id().to_string();
         let session = Self { client: runtime.client.clone(), id, attached: Some(Arc::new(inner)) };
-        Ok((session, Events::new(subscription)))
+        let events = Events::new(session.unattached(), subscription);
+        Ok((session, events))
     }
 
     /// Creates a session anew that a runtime lost which died before the first turn: until then nothing of it is on disk that could be resumed,
@@ -176,15 +166,18 @@ impl Session {
         // What comes before it happened while this client was not attached yet.
         let resumed = resumed(&mut subscription).await?;
         tracing::debug!(session = id, "attached to the session");
-        let mut events = Events::new(subscription);
-        events.already_in_use = resumed["alreadyInUse"] == true;
-        events.past.push_back(Event::parse(RESUMED, &resumed));
-        Ok((Self { client: runtime.client.clone(), id: id.to_owned(), attached: Some(Arc::new(inner)) }, events))
+        let session = Self { client: runtime.client.clone(), id: id.to_owned(), attached: Some(Arc::new(inner)) };
+        let events = Events::resumed(session.unattached(), subscription, RESUMED, &resumed);
+        Ok((session, events))
     }
 
     /// A handle of a session that this client is not attached to: enough to ask and tell it something, and no reason for it to live.
     pub(crate) fn of(runtime: &Runtime, id: &str) -> Self {
         Self { client: runtime.client.clone(), id: id.to_owned(), attached: None }
+    }
+
+    fn unattached(&self) -> Self {
+        Self { attached: None, ..self.clone() }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -458,52 +451,6 @@ async fn remote_warning(events: &mut EventSubscription) -> Warning {
             }
             Err(error) if matches!(error.kind(), RecvErrorKind::Closed) => pending().await,
             Err(_) => {}
-        }
-    }
-}
-
-impl Events {
-    fn new(subscription: EventSubscription) -> Self {
-        Self { subscription, past: VecDeque::new(), known: HashSet::new(), already_in_use: false }
-    }
-
-    /// Whether another Copilot CLI had the session open when this client attached to it.
-    pub(crate) fn already_in_use(&self) -> bool {
-        self.already_in_use
-    }
-
-    /// Takes in what happened in `session` so far, a session in the cloud: of the first events of one, some are never sent (measured).
-    pub(crate) async fn catch_up(&mut self, session: &Session) -> Result<(), SdkError> {
-        let answer = session.call("session.getMessages", json!({})).await?;
-        for event in answer["events"].as_array().into_iter().flatten() {
-            self.past.push_back(Event::parse(event["type"].as_str().unwrap_or_default(), &event["data"]));
-            self.known.extend(event["id"].as_str().map(ToOwned::to_owned));
-        }
-        Ok(())
-    }
-
-    /// The next event; None when the connection is gone. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Option<Event> {
-        if let Some(event) = self.past.pop_front() {
-            return Some(event);
-        }
-        loop {
-            let received = self.subscription.recv().await;
-            let missed = missed::take();
-            if missed > 0 {
-                if let Ok(event) = received {
-                    self.past.push_back(Event::parse(&event.event_type, &event.data));
-                }
-                return Some(Event::Missed(missed));
-            }
-            return match received {
-                Ok(event) if self.known.remove(&event.id) => continue,
-                Ok(event) => Some(Event::parse(&event.event_type, &event.data)),
-                Err(error) => match error.kind() {
-                    RecvErrorKind::Lagged(skipped) => Some(Event::Missed(skipped.skipped())),
-                    _ => None,
-                },
-            };
         }
     }
 }

@@ -212,7 +212,8 @@ const CASES: &[Case] = &[
     case!(
         "repository hangs",
         |g, _| g.fault("GET", REPO, Fault::Hang, None),
-        &["--timeout", "15s"],
+        // The CLI has to be there by then, also on a busy machine.
+        &["--timeout", "25s"],
         6,
         "deadline",
         "waiting for Mission Control took too long",

@@ -136,7 +136,7 @@ fn bad_hooks_harm_nothing() {
     assert!(before.elapsed() < Duration::from_secs(5), "the end waited for hooks");
     // Nobody is there any more to kill them, and they are.
     assert!(hooks() > 0);
-    wait_for("the end of the hooks", Duration::from_secs(40), || sandbox.processes().is_empty());
+    wait_for("the end of the hooks", PATIENCE, || sandbox.processes().is_empty());
 }
 
 /// A hook calls the program itself; what the next host sees runs hooks too; those of the end outlive it.

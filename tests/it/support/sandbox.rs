@@ -17,7 +17,7 @@ use super::github::GitHub;
 use super::together::until;
 
 /// Longer than anything takes on a busy machine: a test that reaches it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 /// The token that the tests sign in with. It must never be seen anywhere.
 pub const TOKEN: &str = "gho_5ecret0f7he7est5";
 
@@ -226,7 +226,7 @@ impl Sandbox {
 
     /// Waits until no process is left.
     pub fn wait_until_empty(&self) {
-        assert!(until(Duration::from_secs(10), || self.processes().is_empty()), "still running: {:#?}", self.processes());
+        assert!(until(PATIENCE, || self.processes().is_empty()), "still running: {:#?}", self.processes());
     }
 
     /// Fails if [`TOKEN`] is in a file of ours or in the arguments of a process.
