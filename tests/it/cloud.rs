@@ -853,10 +853,9 @@ fn an_interrupted_run_says_what_was_created() {
     let child = sandbox.spawn(&["cloud", "--repo", "octocat/a", "--repo", "octocat/b", "--repo", "octocat/c", "--jobs", "1"]);
     child.stdout_line("1\thttps://github.com/");
     running("b");
-    let begun = Instant::now();
     child.signal("INT");
-    let done = child.finish().expect_code(130);
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    // The answer never comes.
+    let done = child.finish_within(Duration::from_secs(40)).expect_code(130);
     let created = github.tasks().pop().unwrap().0;
     assert!(done.stderr.contains(&format!("a task of this repository was created meanwhile, {created}")), "{}", done.stderr);
     assert!(

@@ -1,9 +1,7 @@
 //! Being told: hooks, the config file, the bell.
 
-use std::fs;
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
+use std::fs;
 
 use crate::real_cli_or_return;
 use crate::support::github::{GitHub, Reply};
@@ -112,9 +110,9 @@ fn bad_hooks_harm_nothing() {
         "--hook",
         "ready=echo why >&2; echo more >&2; exit 3",
         "--hook",
-        "ready=cat >/dev/null; yes >&2",
+        "ready=cat >/dev/null; head -c 50000000 /dev/zero >&2; sleep 1234",
         "--hook",
-        "ready=yes",
+        "ready=head -c 50000000 /dev/zero; sleep 1234",
         "--hook",
         "ready=exec <&- >&- 2>&-; sleep 1234",
         "--hook",
@@ -130,12 +128,10 @@ fn bad_hooks_harm_nothing() {
     let hooks = || sandbox.processes().iter().filter(|(_, command)| command.contains("run-hook")).count();
     // Four of ready run on.
     wait_for("twelve hooks", PATIENCE, || hooks() == 12);
-    let before = Instant::now();
     running.signal("TERM");
     running.finish().expect_code(143);
-    assert!(before.elapsed() < Duration::from_secs(5), "the end waited for hooks");
+    assert!(hooks() > 0, "the end waited for hooks");
     // Nobody is there any more to kill them, and they are.
-    assert!(hooks() > 0);
     wait_for("the end of the hooks", PATIENCE, || sandbox.processes().is_empty());
 }
 

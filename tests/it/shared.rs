@@ -419,9 +419,7 @@ fn a_session_is_stopped_while_github_hangs() {
     let sandbox = world(&github, &cli);
     sandbox.run(&["start", "--detach"]).expect_code(0);
     github.fault("*", "/agents/*", Fault::Hang, None);
-    let begun = Instant::now();
-    sandbox.run(&["stop", "--all"]).expect_code(0);
-    assert!(begun.elapsed() < Duration::from_secs(20), "took {:?}", begun.elapsed());
+    sandbox.spawn(&["stop", "--all"]).finish_within(Duration::from_secs(40)).expect_code(0);
     sandbox.wait_until_empty();
     assert!(sandbox.list().is_empty());
 }

@@ -1,5 +1,7 @@
 //! Signals: the first one asks, the second one hurries, and nothing is left.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::sandbox::{BINARY, PATIENCE, Running, Sandbox, kill};
@@ -33,10 +35,9 @@ fn the_second_interrupt_kills() {
     let running = ready(&sandbox);
     running.signal("INT");
     running.stderr_line("ending the session");
-    let begun = std::time::Instant::now();
     running.signal("INT");
-    running.finish().expect_code(130);
-    assert!(begun.elapsed().as_secs() < 2, "took {:?}", begun.elapsed());
+    // The ladder takes 8 s to its first signal.
+    running.finish_within(Duration::from_secs(6)).expect_code(130);
     sandbox.wait_until_empty();
 }
 
