@@ -12,6 +12,8 @@ use crate::support::together::{run_all, until};
 
 /// All is well again so long after GitHub is.
 const BACK: Duration = Duration::from_mins(1);
+const EVENTS: &str = "/agents/sessions/*/events";
+const COMMANDS: &str = "/agents/sessions/*/commands";
 /// How long GitHub is broken.
 const OUTAGE: Duration = Duration::from_secs(6);
 
@@ -45,8 +47,7 @@ fn github_breaks_while_a_session_runs() {
         ("slow", Fault::Delay(Duration::from_secs(3))),
         ("drop", Fault::Drop),
     ];
-    let endpoints =
-        [("POST", "/agents/sessions/*/events"), ("GET", "/agents/sessions/*/commands"), ("POST", "/chat/completions")];
+    let endpoints = [("POST", EVENTS), ("GET", COMMANDS), ("POST", "/chat/completions")];
     let mut rows: Vec<(String, &str, &str, Fault)> = endpoints
         .iter()
         .flat_map(|(method, path)| {
@@ -348,24 +349,31 @@ fn processes_die_in_the_middle_of_a_turn() {
         let github = GitHub::start();
         let mut sandbox = Sandbox::on(&github);
         sandbox.set("COPILOT_CLI_PATH", cli);
-        github.model([Reply::bash("sleep 1234")]);
+        github.model([Reply::bash("sleep 1234"), Reply::text("the end of it")]);
         let url = sandbox.run(&["start", "--detach", "--allow-all", "--name", "one"]).expect_code(0).stdout;
         let id = sandbox.list()[0]["sessionId"].clone();
         sandbox.run(&["send", "-p", "go"]).expect_code(0);
-        expect(until(BACK, || sandbox.processes().iter().any(|(_, command)| command.starts_with("sleep 1234"))), || {
-            format!("{name}: the tool does not run")
-        })?;
+        let tool = || sandbox.processes().into_iter().find(|(_, command)| command.starts_with("sleep 1234"));
+        expect(until(BACK, || tool().is_some()), || format!("{name}: the tool does not run"))?;
         let those: Vec<u32> =
             sandbox.processes().into_iter().filter(|(_, command)| command.contains(whom)).map(|(pid, _)| pid).collect();
-        let begun = Instant::now();
+        let mut since = Instant::now();
         for pid in &those {
             kill(*pid, signal);
+        }
+        let logs = || sandbox.run(&["logs"]).stdout;
+        if *goes_on && *signal == "KILL" {
+            // Until then the registry says what was before.
+            let relaunched = || sandbox.run(&["events"]).stdout.contains("\"relaunched\"");
+            expect(until(BACK, relaunched), || format!("{name}: not relaunched: {}", logs()))?;
+            since = Instant::now();
         }
         if *signal == "STOP" {
             std::thread::sleep(Duration::from_secs(3));
             for pid in &those {
                 kill(*pid, "CONT");
             }
+            since = Instant::now();
         }
         let as_it_was = || {
             let sessions = sandbox.list();
@@ -375,10 +383,16 @@ fn processes_die_in_the_middle_of_a_turn() {
             there == *goes_on
         };
         // The same session, with the same link.
-        expect(until(BACK, as_it_was), || format!("{name}: {:?} after {:?}", sandbox.list(), begun.elapsed()))?;
-        if *goes_on && *signal == "KILL" {
-            let told = || sandbox.run(&["logs"]).stdout.contains("the turn that was running was interrupted");
-            expect(until(BACK, told), || format!("{name}: the interruption is not said"))?;
+        expect(until(BACK, as_it_was), || format!("{name}: {:?} after {:?}", sandbox.list(), since.elapsed()))?;
+        if *goes_on {
+            let polled = || github.requests().iter().any(|request| request.at > since && request.is("GET", COMMANDS));
+            expect(until(BACK, polled), || format!("{name}: nobody asks for commands"))?;
+            // The turn was broken off, or goes on to its end.
+            let end = if *signal == "KILL" { "the turn that was running was interrupted" } else { "agent: the end of it" };
+            if let Some((pid, _)) = tool().filter(|_| *signal == "STOP") {
+                kill(pid, "TERM");
+            }
+            expect(until(BACK, || logs().contains(end)), || format!("{name}: no {end:?}: {}", logs()))?;
         }
         // Tools of a runtime that was killed can go on (see the README): they are not ours to find.
         for (pid, command) in sandbox.processes() {

@@ -15,6 +15,9 @@ use crate::support::together::{until, wait_for};
 /// Everything that tells Mission Control of a session stops within this time.
 const STOP: Duration = Duration::from_secs(2);
 
+/// A session whose runtime was killed is steered again.
+const RELAUNCHED: Duration = Duration::from_secs(10);
+
 /// A sandbox in which `copilot` on the PATH is the real CLI.
 fn world(github: &GitHub, cli: &Path) -> Sandbox {
     let mut sandbox = Sandbox::on(github);
@@ -308,9 +311,14 @@ fn a_runtime_that_is_killed_is_relaunched_once_for_all() {
     sandbox.run(&["send", "one", "-p", "go"]).expect_code(0);
     running.stdout_line("\"input\"");
     let before = runtimes(&sandbox);
+    let session = control_id(&sandbox, &url);
+    let killed = Instant::now();
     kill(before[0], "KILL");
     let relaunched: Value = serde_json::from_str(&running.stdout_line("\"relaunched\"")).unwrap();
+    let back = Instant::now();
     assert_eq!(relaunched["interrupted"], true);
+    wait_for_poll(&github, &session, back);
+    assert!(killed.elapsed() < RELAUNCHED, "it took {:?}", killed.elapsed());
     github.wait_for_request(
         "the word in Mission Control",
         |request| request.body.to_string().contains("The turn that was running was interrupted"),
@@ -318,7 +326,9 @@ fn a_runtime_that_is_killed_is_relaunched_once_for_all() {
     );
     let after = runtimes(&sandbox);
     assert!(after.len() == 1 && after != before, "{before:?} {after:?}");
-    assert_eq!(sandbox.run(&["url", "one"]).expect_code(0).stdout, url);
+    let one = sandbox.list().into_iter().find(|session| session["name"] == "one").unwrap();
+    assert_eq!(one["sessionId"], session["mc-".len()..]);
+    assert_eq!((&one["url"], &one["remote"]), (&json!(url.trim()), &json!("on")));
     // The other one, which had no turn yet and was never shared, is there as well, and still not shared.
     wait_for("the second session", PATIENCE, || sandbox.run(&["events", "two"]).stdout.contains("\"relaunched\""));
     let two = sandbox.list().into_iter().find(|session| session["name"] == "two").unwrap();
