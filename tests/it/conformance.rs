@@ -6,9 +6,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::real_cli_or_return;
-use crate::support::github::{GitHub, Reply, worker_link, worker_starts};
+use crate::support::github::{Fault, GitHub, Reply, worker_link, worker_starts};
 use crate::support::rpc::{Rpc, RpcError, Server, spawn_server};
-use crate::support::sandbox::{BINARY, PATIENCE, Sandbox};
+use crate::support::sandbox::{BINARY, PATIENCE, Sandbox, files_below};
+use crate::support::together::until;
 
 /// The kinds of events that the program reads.
 const KINDS: [&str; 17] = [
@@ -30,6 +31,11 @@ const KINDS: [&str; 17] = [
     "session.idle",
     "session.shutdown",
 ];
+
+/// Whether it is one of them.
+fn is_read(event: &&Value) -> bool {
+    KINDS.contains(&event["type"].as_str().unwrap_or_default())
+}
 
 /// What the agent does with the prompt.
 const COMMAND: &str = "touch made-by-the-agent";
@@ -65,8 +71,7 @@ impl Story<'_> {
             panic!("no {kind} after:\n{}\nbut:\n{}", self.told.join("\n"), since.join("\n"));
         };
         self.seen += events.len();
-        let read = |event: &&Value| KINDS.contains(&event["type"].as_str().unwrap_or_default());
-        self.told.extend(events.iter().filter(read).map(tell));
+        self.told.extend(events.iter().filter(is_read).map(tell));
         events.into_iter().next_back().expect("the last one is of this kind")
     }
 }
@@ -155,6 +160,28 @@ fn tell_all(server: &Server, folder: &Path) -> Vec<String> {
     story.until("user_input.completed");
     story.call("session.ui.handlePendingUserInput", answer, &["success"]);
     story.until("session.idle");
+
+    // The log has all of it, also what is no part of the session's history, in the order in which it came.
+    let mut logged = Vec::new();
+    let mut params = json!({"max": 3});
+    loop {
+        let page = rpc.call("session.eventLog.read", about(params)).expect("a page");
+        let events = page["events"].as_array().expect("events").clone();
+        assert!(events.len() <= 3, "{page}");
+        logged.extend(events);
+        if page["hasMore"] != true {
+            break;
+        }
+        params = json!({"max": 3, "cursor": page["cursor"]});
+    }
+    let came = rpc.events();
+    let known = |events: &[Value]| -> Vec<(Value, Value)> {
+        events.iter().filter(is_read).map(|event| (event["type"].clone(), event["id"].clone())).collect()
+    };
+    assert_eq!(known(&logged), known(&came));
+    for event in logged.iter().filter(is_read) {
+        story.told.push(format!("  logged: {} ephemeral={}", event["type"], event["ephemeral"]));
+    }
 
     // Another client, which is not attached, ends it: nobody is told, but who waits for that in the log.
     let other = Rpc::connect(("127.0.0.1", server.port)).expect("it listens");
@@ -289,4 +316,69 @@ fn and_the_one_of_the_cloud() {
     let told = tell(Path::new(BINARY), &["demo-runtime"]);
     assert!(truth.len() > 20, "{}", truth.join("\n"));
     assert_alike(&truth, &told);
+}
+
+/// A line of the CLI's log without what differs from run to run: the time, the session, how many events there were.
+fn form(line: &str, control: &str) -> Option<String> {
+    let (time, said) = line.split_once(' ')?;
+    time.parse::<jiff::Timestamp>().ok()?;
+    let mut parts = said.split("\":");
+    let mut form = parts.next()?.to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|character: char| character.is_ascii_digit());
+        form += if rest.len() < part.len() { "\":N" } else { "\":" };
+        form += rest;
+    }
+    Some(form.replace(control, "SESSION"))
+}
+
+/// Nothing but these lines tells that the link is broken. They are read in `src/sdk/link_log.rs`: where the CLI words them differently, that
+/// has to be taught anew, or links die unseen.
+#[test]
+fn the_log_of_the_real_cli_tells_of_the_link() {
+    const POLLER: &str = "[WARNING] [rust:remote::api_command_poller] CommandPoller: ";
+    const EXPORTER: &str = "[WARNING] [rust:remote::api_session_exporter] ";
+    const COMMANDS: &str = "/agents/sessions/*/commands";
+    const EVENTS: &str = "/agents/sessions/*/events";
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let mut sandbox = Sandbox::on(&github);
+    sandbox.set("COPILOT_CLI_PATH", cli.to_str().unwrap());
+    sandbox.run(&["start", "--detach"]).expect_code(0);
+    let control = format!("mc-{}", sandbox.list()[0]["sessionId"].as_str().unwrap());
+    let lines = || {
+        let files = files_below(&sandbox.state().join("logs"));
+        let logs = files.iter().filter(|file| file.file_name().unwrap().to_str().unwrap().starts_with("process-"));
+        logs.map(|log| String::from_utf8_lossy(&std::fs::read(log).unwrap()).into_owned()).collect::<String>()
+    };
+    let status = |status: u16, message: &str| Fault::Status(status, json!({"message": message}));
+    let address =
+        |of: &str| format!("error sending request for url (https://api.githubcopilot.com/agents/sessions/SESSION/{of})");
+    let failed = |why: &str| {
+        format!(
+            r#"{EXPORTER}remote session batch flush failed {{"error":"{why}","event_count":N,"completed_command_id_count":N}}"#
+        )
+    };
+    let unasked = |why: &str| format!(r#"{POLLER}failed to list session commands {{"error":"{why}"}}"#);
+    let gave_up = format!("{EXPORTER}remote session exporter circuit opened after batch flush failure");
+    let refused = format!(
+        r#"{EXPORTER}Mission Control rejected events with a permanent client error; disabling further event submission for this session {{"status":"Some(404)","dropped_events":N,"dropped_command_ids":N}}"#
+    );
+    for (method, path, fault, told) in [
+        ("GET", COMMANDS, status(500, "why"), vec![unasked("why")]),
+        ("GET", COMMANDS, Fault::Drop, vec![unasked(&address("commands"))]),
+        ("POST", EVENTS, status(500, "why"), vec![failed("why"), gave_up]),
+        ("POST", EVENTS, Fault::Drop, vec![failed(&address("events"))]),
+        ("POST", EVENTS, status(404, "gone"), vec![refused]),
+    ] {
+        github.fault(method, path, fault, None);
+        // Something to upload, which also ends the pause after the CLI gave up.
+        sandbox.run(&["send", "-p", "hello"]).expect_code(0);
+        let as_told = || {
+            let forms: Vec<String> = lines().lines().filter_map(|line| form(line, &control)).collect();
+            told.iter().all(|told| forms.contains(told))
+        };
+        assert!(until(PATIENCE, as_told), "not all of {told:#?} in:\n{}", lines());
+    }
+    sandbox.stop_all();
 }
