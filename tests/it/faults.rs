@@ -43,8 +43,11 @@ fn github_breaks_while_a_session_runs() {
         ("404", Fault::Status(404, json!({"message": "Not Found"}))),
         ("429", Fault::Status(429, json!({"message": "slow down"}))),
         ("500", Fault::Status(500, json!({"message": "oops"}))),
-        ("garbage", Fault::Raw(200, "<html>".to_owned())),
+        // Done, and then answered with what nobody understands: the CLI believes a 200, whatever it says (measured).
+        ("garbage", Fault::Raw(200, "<html>".to_owned()).after()),
         ("slow", Fault::Delay(Duration::from_secs(3))),
+        // Longer than the CLI waits for Mission Control, which is 10 s.
+        ("very slow", Fault::Delay(Duration::from_secs(12))),
         ("drop", Fault::Drop),
     ];
     let endpoints = [("POST", EVENTS), ("GET", COMMANDS), ("POST", "/chat/completions")];
@@ -54,6 +57,8 @@ fn github_breaks_while_a_session_runs() {
             faults.iter().map(move |(name, fault)| (format!("{path} {name}"), *method, *path, fault.clone()))
         })
         .collect();
+    rows.push(("uploads hang".to_owned(), "POST", EVENTS, Fault::Hang));
+    rows.push(("polls hang".to_owned(), "GET", COMMANDS, Fault::Hang));
     rows.push(("everything 500".to_owned(), "*", "*", Fault::Status(500, json!({"message": "oops"}))));
     rows.push((
         "the account 401".to_owned(),
@@ -66,6 +71,7 @@ fn github_breaks_while_a_session_runs() {
         let mut sandbox = Sandbox::on(&github);
         sandbox.set("COPILOT_CLI_PATH", cli);
         let url = sandbox.run(&["start", "--detach"]).expect_code(0).stdout;
+        github.model([Reply::text("said meanwhile")]);
         github.fault(method, path, fault.clone(), None);
         // Whether the turn fails is the CLI's affair.
         sandbox.run(&["send", "-p", "hello"]);
@@ -82,7 +88,14 @@ fn github_breaks_while_a_session_runs() {
                 && sessions[0]["url"] == url.trim()
         };
         expect(until(BACK, well), || format!("{name}: {:?}\n{}", sandbox.list(), sandbox.run(&["logs"]).stdout))?;
-        sandbox.run(&["wait", "--timeout", "60s"]);
+        sandbox.spawn(&["wait", "--timeout", "60s"]).finish_within(Duration::from_mins(2));
+        // What happened meanwhile is kept and uploaded.
+        let answered = sandbox.run(&["logs"]).stdout.contains("agent: said meanwhile");
+        let nothing_lost =
+            || github.took("user.message", "hello") && (!answered || github.took("assistant.message", "said meanwhile"));
+        expect(until(BACK, nothing_lost), || {
+            format!("{name}: Mission Control does not have it: {}", sandbox.run(&["logs"]).stdout)
+        })?;
         github.clear_model();
         github.model([Reply::text("steered")]);
         github.queue("user_message", "are you there?");

@@ -189,6 +189,12 @@ impl GitHub {
         })
     }
 
+    /// Whether an event of this type with these words in it was taken.
+    pub fn took(&self, kind: &str, words: &str) -> bool {
+        let state = self.shared.lock();
+        state.events.iter().any(|(_, event)| event["type"] == kind && event["data"].to_string().contains(words))
+    }
+
     /// How often commands have been asked for, over all sessions, answered or not.
     pub fn polls(&self) -> usize {
         self.shared.lock().requests.iter().filter(|request| request.is("GET", "/agents/sessions/*/commands")).count()
