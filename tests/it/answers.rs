@@ -1,15 +1,15 @@
 //! The person at the terminal answers: permissions, questions, plans; in the host's view and in an attached one. On the real Copilot CLI.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::real_cli_or_return;
 use crate::support::github::{GitHub, Reply, Request};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{BINARY, PATIENCE, Sandbox, kill};
-use crate::support::together::wait_for;
+use crate::support::together::{run_all, wait_for};
 
 fn world(github: &GitHub, cli: &Path) -> Sandbox {
     let mut sandbox = Sandbox::on(github);
@@ -30,80 +30,122 @@ fn read() {
 #[test]
 fn a_permission_is_given_once_for_the_session_or_not() {
     let cli = real_cli_or_return!();
-    let github = GitHub::start();
-    let sandbox = world(&github, &cli);
-    github.model([Reply::bash("touch once"), Reply::text("first"), create(&sandbox, "one.txt"), Reply::text("second")]);
-    let mut pty = Pty::start(&sandbox, 100, 60, "start --qr never -p go");
-    pty.shows("permission needed: touch once");
-    pty.shows("or here: a allows it once, d denies it");
-    pty.shows("a allow, d deny");
-    // What was typed ahead or pasted answers nothing.
-    pty.send("a");
-    pty.send("axax");
-    read();
-    assert!(!sandbox.repo().join("once").exists());
-    pty.send("a");
-    pty.shows("answered: approved");
-    pty.shows("agent: first");
-    assert!(sandbox.repo().join("once").exists());
+    for columns in [40, 80, 200] {
+        let github = GitHub::start();
+        let sandbox = world(&github, &cli);
+        let send = |prompt: &str| sandbox.run(&["send", "-p", prompt]).expect_code(0);
+        github.model([Reply::bash("touch once"), Reply::text("first"), create(&sandbox, "one.txt"), Reply::text("second")]);
+        let mut pty = Pty::start(&sandbox, columns, 60, "start --qr never -p go");
+        pty.shows("permission needed: touch once");
+        pty.wrote("or here: a allows it once, d denies it");
+        pty.shows("a allow, d deny");
+        // What was typed ahead answers nothing; nor does what is pasted, whether the terminal says that it is or not.
+        pty.send("a");
+        for pasted in ["axax", "\u{1b}[200~axax\u{1b}[201~", "axax"] {
+            pty.send(pasted);
+            read();
+        }
+        let screen = pty.shows("a allow, d deny");
+        assert!(!screen.contains("answered") && !screen.contains("press x again"), "{screen}");
+        assert!(!sandbox.repo().join("once").exists());
+        pty.send("a");
+        pty.shows("answered: approved");
+        pty.shows("agent: first");
+        assert!(sandbox.repo().join("once").exists());
 
-    // A file: its difference is shown, and more of them can be allowed.
-    github.queue("user_message", "write");
-    pty.shows("permission needed: write ");
-    let screen = pty.shows("s for this session");
-    assert!(screen.contains("+hello") && screen.contains("+world"), "{screen}");
-    read();
-    pty.send("s");
-    pty.shows("answered: approved-for-session");
-    pty.shows("agent: second");
-    github.model([create(&sandbox, "two.txt"), Reply::text("third"), Reply::bash("touch denied"), Reply::text("never")]);
-    github.queue("user_message", "write more");
-    let screen = pty.shows("agent: third");
-    assert_eq!(screen.matches("permission needed").count(), 2, "{screen}");
-    assert!(sandbox.repo().join("two.txt").exists());
+        // A file: its difference is shown, and more of them can be allowed.
+        send("write");
+        pty.shows("permission needed: write ");
+        pty.wrote("s for this session");
+        let screen = pty.shows(if columns < 80 { "a allow" } else { "a allow, s session, d deny" });
+        assert!(screen.contains("+hello") && screen.contains("+world"), "{screen}");
+        read();
+        pty.send("s");
+        pty.shows("answered: approved-for-session");
+        pty.shows("agent: second");
+        github.model([create(&sandbox, "two.txt"), Reply::text("third"), Reply::bash("touch denied"), Reply::text("never")]);
+        send("write more");
+        let screen = pty.shows("agent: third");
+        assert_eq!(screen.matches("permission needed").count(), 2, "{screen}");
+        assert!(sandbox.repo().join("two.txt").exists());
 
-    github.queue("user_message", "one more");
-    pty.shows("permission needed: touch denied");
-    read();
-    // While something waits, d denies it and leaves nothing.
-    pty.send("d");
-    pty.shows("answered: denied-interactively-by-user");
-    pty.shows("the turn was broken off");
-    assert!(!sandbox.repo().join("denied").exists());
-    pty.send("\u{3}");
-    assert_eq!(pty.finish(), 130);
+        send("one more");
+        pty.shows("permission needed: touch denied");
+        read();
+        // While something waits, d denies it and leaves nothing.
+        pty.send("d");
+        pty.shows("answered: denied-interactively-by-user");
+        pty.shows("the turn was broken off");
+        assert!(!sandbox.repo().join("denied").exists());
+        pty.send("\u{3}");
+        assert_eq!(pty.finish(), 130);
+    }
 }
 
 #[test]
 fn questions_and_plans_are_answered_too() {
     let cli = real_cli_or_return!();
-    let github = GitHub::start();
-    let sandbox = world(&github, &cli);
-    let question = json!({"question": "Which colour?", "choices": ["red", "blue"]});
-    github.model([Reply::tool("ask_user", question.clone()), Reply::text("blue it is")]);
-    let mut pty = Pty::start(&sandbox, 80, 60, "start --qr never -p go");
-    pty.shows("or here: the number of a choice");
-    pty.shows("1-9 or Enter");
-    read();
-    pty.send("2");
-    pty.shows("answered: blue");
-    pty.shows("agent: blue it is");
+    for columns in [40, 80, 200] {
+        let github = GitHub::start();
+        let sandbox = world(&github, &cli);
+        let question = json!({"question": "Which colour?", "choices": ["red", "blue"]});
+        github.model([Reply::tool("ask_user", question.clone()), Reply::text("blue it is")]);
+        let mut pty = Pty::start(&sandbox, columns, 60, "start --qr never -p go");
+        pty.wrote("or here: the number of a choice");
+        pty.shows("1-9 or Enter");
+        read();
+        pty.send("2");
+        pty.shows("answered: blue");
+        pty.shows("agent: blue it is");
 
-    let command = github.queue("mode_switch", json!({"mode": "plan"}));
-    github.wait_completed(&command, PATIENCE);
-    github.model([
-        Reply::tool("exit_plan_mode", json!({"summary": "First this", "plan": "# Plan\n- then that"})),
-        Reply::text("on it"),
-    ]);
-    github.queue("user_message", "make a plan");
-    pty.shows("plan to approve: First this");
-    pty.shows("a approve, d reject");
-    read();
-    pty.send("a");
-    pty.shows("answered: approved");
-    pty.shows("agent: on it");
-    pty.send("\u{3}");
-    assert_eq!(pty.finish(), 130);
+        let command = github.queue("mode_switch", json!({"mode": "plan"}));
+        github.wait_completed(&command, PATIENCE);
+        let plan = |summary: &str| Reply::tool("exit_plan_mode", json!({"summary": summary, "plan": "# Plan\n- then that"}));
+        github.model([plan("Not this")]);
+        let send = || sandbox.run(&["send", "-p", "make a plan"]).expect_code(0);
+        send();
+        pty.shows("plan to approve: Not this");
+        pty.shows("a approve, d reject");
+        read();
+        pty.send("d");
+        pty.shows("answered: rejected");
+        pty.shows("the turn was broken off");
+        github.model([plan("First this"), Reply::text("on it")]);
+        send();
+        pty.shows("plan to approve: First this");
+        pty.shows("a approve, d reject");
+        read();
+        pty.send("a");
+        pty.shows("answered: approved");
+        pty.shows("agent: on it");
+        pty.send("\u{3}");
+        assert_eq!(pty.finish(), 130);
+    }
+}
+
+/// Each number is its choice. On the stand-in, which asks faster.
+#[test]
+fn every_number_is_its_choice() {
+    run_all(&[40, 80, 200], |columns| {
+        let mut sandbox = Sandbox::new();
+        let choices: Vec<String> = (1..=9).map(|number| format!("choice {number}")).collect();
+        let questions =
+            choices.iter().map(|choice| json!({"question": {"question": format!("Is it {choice}?"), "choices": choices}}));
+        let timeline: Vec<Value> = [json!({"prompt": "go"})].into_iter().chain(questions).collect();
+        sandbox.play(&json!({"speed": 100, "timeline": timeline}));
+        let cli = sandbox.stand_in_cli();
+        let mut pty = Pty::start(&sandbox, *columns, 60, &format!("start --copilot {cli} --qr never"));
+        for (index, choice) in choices.iter().enumerate() {
+            pty.wrote(&format!("question: Is it {choice}?"));
+            pty.shows("1-9 or Enter");
+            read();
+            pty.send(&(index + 1).to_string());
+            pty.wrote(&format!("answered: {choice}"));
+        }
+        pty.send("\u{3}");
+        assert_eq!(pty.finish(), 130);
+        Ok(())
+    });
 }
 
 #[test]
@@ -123,6 +165,37 @@ fn the_first_answer_wins() {
     let screen = pty.shows("remote on | idle | r off");
     assert!(!screen.contains("a allow, d deny"), "{screen}");
     assert!(sandbox.repo().join("phone").exists());
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+}
+
+/// The phone approves a plan, and says what comes then.
+#[test]
+fn a_plan_is_answered_in_mission_control() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let mut pty = Pty::start(&sandbox, 80, 60, "start --qr never");
+    let command = github.queue("mode_switch", json!({"mode": "plan"}));
+    github.wait_completed(&command, PATIENCE);
+    let plan = |summary: &str| Reply::tool("exit_plan_mode", json!({"summary": summary, "plan": "# Plan\n- then that"}));
+    // A plan that is rejected ends the turn, as it does here.
+    for (approved, answered, then) in [(false, "rejected", "the turn was broken off"), (true, "approved", "agent: on it")] {
+        github.model([plan("First this"), Reply::text("on it")]);
+        sandbox.run(&["send", "-p", "make a plan"]).expect_code(0);
+        pty.shows("a approve, d reject");
+        let asked = github.wait_event("exit_plan_mode.requested", PATIENCE);
+        let answer = json!({"promptId": asked["data"]["requestId"], "approved": approved, "selectedAction": "interactive"});
+        let command = github.queue("plan_approval_response", answer);
+        github.wait_completed(&command, PATIENCE);
+        pty.wrote(&format!("answered: {answered}"));
+        pty.wrote(then);
+        // The prompt is withdrawn: its keys are gone.
+        let screen = pty.shows("remote on | idle | r off");
+        assert!(!screen.contains("a approve, d reject"), "{screen}");
+        github.clear_model();
+    }
+    wait_for("what comes then", PATIENCE, || github.took("session.mode_changed", r#""newMode":"interactive""#));
     pty.send("\u{3}");
     assert_eq!(pty.finish(), 130);
 }
@@ -397,13 +470,25 @@ fn what_is_typed_for_an_answer_that_was_given_elsewhere_is_kept() {
     assert_eq!(pty.finish(), 130);
 }
 
+/// Answers on the phone, and with a key that is pressed so many milliseconds before that is fetched: commands are every 3 s. A key is held
+/// back for 25 ms, to see whether it is part of a paste. The command's id.
+fn both(github: &GitHub, pty: &mut Pty, (kind, answer): (&str, Value), key: &str, lead: u64) -> String {
+    let polls = github.polls();
+    wait_for("a poll", PATIENCE, || github.polls() > polls);
+    let next = Instant::now() + Duration::from_millis(3000 - lead);
+    let command = github.queue(kind, answer);
+    std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    pty.send(key);
+    command
+}
+
 /// Both sides answer at once: one wins, and what is told is what happened.
 #[test]
 fn a_race_of_both_sides_has_one_outcome() {
     let cli = real_cli_or_return!();
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
-    for (round, local) in ["a", "d", "a", "d"].into_iter().enumerate() {
+    for (round, (local, lead)) in [("a", 60), ("d", 45), ("a", 30), ("d", 0)].into_iter().enumerate() {
         let name = format!("race{round}");
         github.model([Reply::bash(&format!("touch {name}")), Reply::text("done")]);
         let mut pty = Pty::start(&sandbox, 80, 60, "start --qr never -p go");
@@ -411,11 +496,8 @@ fn a_race_of_both_sides_has_one_outcome() {
         let asked = github.wait_event("permission.requested", PATIENCE);
         let call = &asked["data"]["permissionRequest"]["toolCallId"];
         read();
-        let polls = github.polls();
-        let command = github.queue("permission_response", json!({"promptId": call, "approved": local == "d", "scope": "once"}));
-        // Both are on their way at the same time.
-        wait_for("the command is fetched", PATIENCE, || github.polls() > polls);
-        pty.send(local);
+        let answer = json!({"promptId": call, "approved": local == "d", "scope": "once"});
+        let command = both(&github, &mut pty, ("permission_response", answer), local, lead);
         pty.shows("answered: ");
         let screen = pty.shows("idle: waits for a prompt");
         github.wait_completed(&command, PATIENCE);
@@ -427,6 +509,38 @@ fn a_race_of_both_sides_has_one_outcome() {
         sandbox.wait_until_empty();
         github.clear_model();
     }
+}
+
+/// The same for a question: the agent is told what is told here.
+#[test]
+fn a_race_for_a_question_has_one_outcome() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let mut pty = Pty::start(&sandbox, 80, 60, "start --qr never");
+    pty.shows("remote on | idle");
+    for (round, lead) in [60, 45, 30, 15, 0].into_iter().enumerate() {
+        let question = json!({"question": format!("Which colour, {round}?"), "choices": ["red", "blue"]});
+        github.model([Reply::tool("ask_user", question), Reply::text(&format!("done {round}"))]);
+        sandbox.run(&["send", "-p", "go"]).expect_code(0);
+        let asked = github.wait_event("user_input.requested", PATIENCE);
+        pty.shows(&format!("Which colour, {round}?"));
+        pty.shows("1-9 or Enter");
+        read();
+        let answer = json!({"promptId": asked["data"]["requestId"], "answer": "red"});
+        let command = both(&github, &mut pty, ("ask_user_response", answer), "2", lead);
+        pty.shows(&format!("agent: done {round}"));
+        github.wait_completed(&command, PATIENCE);
+        let screen = pty.shows("remote on | idle");
+        let said = screen.rsplit_once(&format!("Which colour, {round}?")).unwrap().1;
+        assert_eq!(said.matches("answered: ").count(), 1, "{screen}");
+        assert!(!said.contains("did not arrive"), "{screen}");
+        let answer = if said.contains("answered: blue") { "blue" } else { "red" };
+        let told = github.wait_event("tool.execution_complete", PATIENCE);
+        assert_eq!(told["data"]["result"]["content"], format!("User selected: {answer}"), "{screen}");
+    }
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
 }
 
 /// A signal while something waits, and while a line is typed about it: the session ends, and the terminal is as it was.

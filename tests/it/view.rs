@@ -195,26 +195,43 @@ fn the_link_is_shown_once_on_one_terminal_and_twice_on_two() {
 
 #[test]
 fn keys_do_what_the_help_says() {
-    let sandbox = calm();
-    let mut pty = start(&sandbox, 100, 45, "");
-    pty.shows("remote on | idle | r off, q QR, o open, c copy, d detach, ? help, xx stop");
-    let link = pty.qr();
-    pty.send("?");
-    pty.shows("c  copy the link");
-    pty.send("c");
-    pty.wrote("asked the terminal to copy the link");
-    pty.wrote("\u{1b}]52;c;aHR0cHM6Ly9naXRodWIuY29t");
-    pty.send("o");
-    pty.shows("this is a demo: the link opens no session");
-    pty.send("r");
-    pty.shows("remote off: Mission Control cannot reach the session");
-    pty.shows("remote off | idle | r on");
-    pty.send("q");
-    pty.shows("remote is off, so there is no link; r switches it on");
-    pty.send("r");
-    pty.shows("remote on: Mission Control can steer the session");
-    pty.shows(&format!("remote on: Mission Control can steer the session\n{link}"));
-    stop(pty);
+    for columns in [40, 80, 200] {
+        let sandbox = calm();
+        let mut pty = start(&sandbox, columns, 60, "--qr never");
+        let keys = if columns < 80 { "? help" } else { "r off, q QR, o open, c copy, d detach, ? help, xx stop" };
+        pty.shows(&format!("remote on | idle | {keys}"));
+        let link = sandbox.list()[0]["url"].as_str().unwrap().to_owned();
+        pty.send("?");
+        pty.shows("c  copy the link");
+        pty.send("c");
+        pty.wrote("asked the terminal to copy the link");
+        pty.wrote("\u{1b}]52;c;aHR0cHM6Ly9naXRodWIuY29t");
+        pty.send("o");
+        pty.shows("this is a demo: the link opens no session");
+        pty.send("r");
+        pty.shows("remote off: Mission Control cannot reach the session");
+        pty.shows("remote off | idle");
+        pty.send("q");
+        pty.shows("remote is off, so there is no link; r switches it on");
+        pty.send("r");
+        pty.shows(&format!("remote on: Mission Control can steer the session\n{link}"));
+        pty.shows("remote on | idle");
+        pty.send("q");
+        if columns < 80 {
+            pty.wrote("no QR code: the QR code needs ");
+        } else {
+            assert_eq!(pty.qr(), link);
+        }
+        pty.send(if columns == 80 { "d" } else { "l" });
+        pty.wrote("the session goes on in the background");
+        assert_eq!(pty.finish(), 0);
+        // The same keys, for whoever attaches.
+        let mut pty = Pty::start(&sandbox, columns, 60, "attach --qr never");
+        pty.shows("? help");
+        pty.send("?");
+        pty.shows("c  copy the link");
+        stop(pty);
+    }
 }
 
 /// Text that was not typed at the view triggers nothing.
