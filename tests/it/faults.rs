@@ -1,13 +1,14 @@
 //! What goes wrong while a session runs, one row each; and what is true afterwards: the session is as it was or has ended with its code, the
 //! registry says so, nothing is left running, nothing is lost in silence.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::real_cli_or_return;
 use crate::support::github::{Fault, GitHub, Reply};
-use crate::support::sandbox::{Sandbox, kill};
+use crate::support::sandbox::{Sandbox, files_below, kill};
 use crate::support::together::{run_all, until};
 
 /// All is well again so long after GitHub is.
@@ -240,6 +241,71 @@ fn the_runtime_misbehaves_towards_other_terminals() {
         // It is there still, with its host, or has gone as a whole.
         let sessions = sandbox.list();
         expect(sessions.len() == usize::from(arguments[0] != "stop"), || format!("{name}: {sessions:?}"))?;
+        ends_cleanly(name, &sandbox)
+    });
+}
+
+/// Each answer takes its time: all is done all the same, once, and later.
+#[test]
+fn a_slow_runtime_is_waited_for() {
+    let mut sandbox = Sandbox::new();
+    let methods = "connect account.getCurrentAuth session.create session.resume session.gitHubAuth.getStatus session.getMessages \
+         session.eventLog.tail session.eventLog.read session.log session.mode.get session.name.get session.name.set \
+         session.permissions.getMode session.permissions.setMode session.remote.disable session.remote.enable session.send \
+         session.visibility.get session.workspaces.getWorkspace sessions.close runtime.shutdown";
+    let faults: serde_json::Map<String, Value> =
+        methods.split_whitespace().map(|method| (method.to_owned(), json!([{"delay": 0.8}]))).collect();
+    sandbox.play(&json!({"reply": [{"message": "done"}, "idle"], "faults": faults}));
+    let cli = sandbox.stand_in_cli();
+    let done = sandbox.run(&["start", "--copilot", &cli, "--detach", "--name", "one", "--allow-all"]).expect_code(0);
+    let link = done.stdout;
+    assert_eq!(sandbox.run(&["send", "-p", "x", "--wait"]).expect_code(0).stdout, "done\n");
+    let sent = sandbox.run(&["logs"]).stdout.matches("prompt (here): x").count();
+    assert_eq!(sent, 1);
+    sandbox.run(&["off"]).expect_code(0);
+    assert_eq!(sandbox.list()[0]["remote"], "off");
+    assert_eq!(sandbox.run(&["on"]).expect_code(0).stdout, link);
+    assert_eq!(sandbox.list()[0]["remote"], "on");
+    sandbox.run(&["rename", "one", "two"]).expect_code(0);
+    sandbox.run(&["status", "two"]).expect_code(0);
+    sandbox.stop_all();
+}
+
+/// More in the runtime's own log than is read at once: what it says of the link is found all the same, in time, and nothing else is taken
+/// for it. On the stand-in, which has no such log of its own.
+#[test]
+fn a_flood_of_the_runtimes_log_hides_nothing() {
+    const SIGN: &str = r#"2026-01-01T00:00:00.000Z [WARNING] [rust:remote::api_session_exporter] Mission Control rejected events with a permanent client error; disabling further event submission for this session {"status":"Some(404)","dropped_events":0,"dropped_command_ids":0}"#;
+    const QUOTED: &str = "2026-01-01T00:00:00.000Z [INFO] somebody says: 2026-01-01T00:00:00.000Z [WARNING] [rust:remote::api_session_exporter] remote session exporter circuit opened after batch flush failure\n";
+    const MB: usize = 1024 * 1024;
+    let rows = [
+        ("lines", b"2026-01-01T00:00:00.000Z [INFO] nothing that is of any interest\n".repeat(12 * MB / 64)),
+        ("one endless line", b"x".repeat(12 * MB)),
+        ("words of others", QUOTED.as_bytes().repeat(12 * MB / QUOTED.len())),
+        ("not UTF-8", b"\xff\xfe\n".repeat(4 * MB)),
+    ];
+    run_all(&rows, |(name, flood)| {
+        let mut sandbox = Sandbox::new();
+        sandbox.play(&json!({}));
+        let cli = sandbox.stand_in_cli();
+        sandbox.run(&["start", "--copilot", &cli, "--detach"]).expect_code(0);
+        let (host, _) = sandbox.processes().into_iter().find(|(_, command)| command.contains("next-host")).unwrap();
+        let peak = || {
+            let status = fs::read_to_string(format!("/proc/{host}/status")).unwrap();
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+            peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+        };
+        let before = peak();
+        let output = files_below(&sandbox.state().join("logs")).into_iter().find(|file| file.ends_with("output.log"));
+        let log = output.unwrap().with_file_name("process-1.log");
+        fs::write(log, [flood, "\n".as_bytes(), SIGN.as_bytes(), b"\n"].concat()).unwrap();
+        let link = || sandbox.list()[0]["link"].clone();
+        expect(until(Duration::from_secs(45), || link() == "lost"), || format!("{name}: {}", link()))?;
+        expect(until(BACK, || link() == "connected"), || format!("{name}: {}", link()))?;
+        let logs = sandbox.run(&["logs"]).stdout;
+        let lost: Vec<&str> = logs.lines().filter(|line| line.contains("link lost")).collect();
+        expect(lost.len() == 1 && lost[0].contains("refused the session's events: Some(404)"), || format!("{name}: {logs}"))?;
+        expect(peak() - before < 8 * MB, || format!("{name}: {} bytes more", peak() - before))?;
         ends_cleanly(name, &sandbox)
     });
 }
