@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 /// The tools answer at once, or wait for a bus that is not there.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// As long as it lives, the machine does not go to sleep by itself.
 #[derive(Debug)]

@@ -185,12 +185,16 @@ pub(crate) struct Start {
     pub(crate) remote: Option<Remote>,
 
     /// Go on with a session that ended: its name, its id, or the beginning of one; left out, you are asked which of this repository's
-    #[arg(long, value_name = "SESSION", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["continue_last", "worktree"])]
+    #[arg(long, value_name = "SESSION", num_args = 0..=1, default_missing_value = "", group = "again", conflicts_with = "worktree")]
     pub(crate) resume: Option<String>,
 
     /// Go on with the last session of this repository
-    #[arg(long = "continue", conflicts_with = "worktree")]
+    #[arg(long = "continue", group = "again", conflicts_with = "worktree")]
     pub(crate) continue_last: bool,
+
+    /// Of a session that is resumed: ask for every tool again, whatever it was allowed or denied before
+    #[arg(long, requires = "again", conflicts_with = "allow_all")]
+    pub(crate) ask: bool,
 
     #[command(flatten)]
     pub(crate) session: SessionArgs,

@@ -12,7 +12,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use crate::error::{DeadlinePassed, Interrupted};
 use crate::line::{Line, Tone};
 use crate::output::{self, Update};
-use crate::paths::StateError;
 use crate::registry::{Activity, Journal};
 use crate::shutdown::{Shutdown, Signal};
 use crate::terminal::Terminal;
@@ -130,11 +129,11 @@ impl<'a> Context<'a> {
     }
 
     /// A session goes on where nothing can be written (a full disk); that, and what does not work then, is said once.
-    pub(crate) fn told_once(&mut self, written: Result<(), StateError>, consequence: &'static str) {
+    pub(crate) fn told_once(&mut self, written: Result<(), impl Into<anyhow::Error>>, consequence: &'static str) {
         match written {
             Ok(()) => drop(self.troubles.remove(consequence)),
             Err(error) if self.troubles.insert(consequence) => {
-                let error = anyhow::Error::from(error);
+                let error: anyhow::Error = error.into();
                 self.terminal
                     .say(&Line::new(Tone::Attention, format!("warning: {error:#}; the session goes on, but {consequence}")));
             }

@@ -23,15 +23,15 @@ use tokio::time::timeout;
 
 use crate::cli::{Hook, HookEvent, KeepAwake, Remote};
 use crate::context::{Context, Deadline};
-use crate::error::{DeadlinePassed, Exit, Report};
+use crate::error::{DeadlinePassed, Exit, Interrupted, Report, UsageError};
 use crate::follow::Follower;
 use crate::line::{Line, Tone};
 use crate::link::{self, QrOptions};
 use crate::output::{self, Ending, Update};
-use crate::registry::{self, Activity, Link, Registry, SessionEntry};
+use crate::registry::{self, Activity, Link, Registry, Rules, SessionEntry};
 use crate::repo::worktree::{self, Worktree};
 use crate::repo::{Repository, Slug};
-use crate::sdk::{Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
+use crate::sdk::{ASK, Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
 use choice::Choice;
 use dialogue::Dialogue;
 use hooks::Hooks;
@@ -130,7 +130,8 @@ impl Host {
             Err(error) => return Err(undo(context, joined, None, error).await),
         };
         let mut opening = Opening { registry: &registry, session: &session, events, early: VecDeque::new(), login };
-        match opening.share(context, &joined, &plan).await {
+        let connection = watchdog.first_state();
+        match opening.share(context, &joined, &plan, connection).await {
             Ok((entry, hold)) => Ok(Self {
                 choice: chosen(&plan.runtime, &joined),
                 registry: registry.clone(),
@@ -340,17 +341,26 @@ async fn create(
         plan.deadline = deadline.again();
         let deadline = plan.deadline;
         plan.remote = plan.remote.or(found.remote);
+        if plan.time_limit.is_some() && plan.remote == Some(Remote::Off) {
+            return Err(UsageError::new(
+                "--time-limit is for a session that is shared, and this one was not",
+                "share it with it: --remote on",
+            )
+            .into());
+        }
         if plan.options.allowed.is_empty() {
-            plan.options.allowed = found.allowed;
+            plan.options.allowed = found.rules.allowed;
         }
         // What was denied stays so: the runtime forgot it.
-        for rule in found.denied {
+        for rule in found.rules.denied {
             if !plan.options.denied.contains(&rule) {
                 plan.options.denied.push(rule);
             }
         }
         let attached = resume::attach(context, &joined.runtime, found.stored, &mut plan.options, deadline).await?;
-        plan.worktree = worktree::of(&plan.options.directory).await;
+        let folder = plan.options.directory.clone();
+        let looking = async { anyhow::Ok(worktree::of(&folder).await) };
+        plan.worktree = context.within("looking for the worktree", deadline, looking).await?;
         attached
     } else {
         context.step("creating the session", deadline, Session::create(&joined.runtime, &plan.options)).await?
@@ -361,16 +371,23 @@ async fn create(
     };
     // Before anybody can send a prompt.
     let options = &plan.options;
+    let ask = plan.resume.as_ref().is_some_and(|wanted| wanted.ask);
     let setting = async {
         session.deny(&options.denied).await?;
-        if options.allow_all { session.allow_all().await } else { Ok(()) }
+        match (options.allow_all, ask) {
+            (true, _) => session.allow_all().await?,
+            (false, true) => session.set_permission_mode(ASK).await?,
+            (false, false) => {}
+        }
+        Ok::<_, SdkError>(session.permission_mode().await.unwrap_or_default())
     };
-    if let Err(error) = context.within("setting the permissions", deadline, setting).await {
-        let _ = timeout(CLOSE_DEADLINE, session.close()).await;
-        return Err(error);
+    match context.within("setting the permissions", deadline, setting).await {
+        Ok(mode) => plan.permission_mode = mode,
+        Err(error) => {
+            close(context, &session, &error).await;
+            return Err(error);
+        }
     }
-    let mode = context.within("setting the permissions", deadline, session.permission_mode()).await;
-    plan.permission_mode = mode.unwrap_or_default();
     Ok((session, events, login))
 }
 
@@ -380,13 +397,19 @@ async fn undo(context: &mut Context<'_>, joined: Joined, session: Option<&Sessio
     // Where GitHub does not answer, the runtime could not tell it of the end either.
     let ask = !error.is::<DeadlinePassed>();
     if let Some(session) = session.filter(|_| ask) {
-        tokio::select! {
-            _ = timeout(CLOSE_DEADLINE, session.close()) => {}
-            _ = context.shutdown.next() => {}
-        }
+        close(context, session, &error).await;
     }
     joined.leave(context, ask, Some(&error)).await;
     error
+}
+
+/// Closes a session that could not be opened as planned; whoever interrupted that does not wait long.
+async fn close(context: &mut Context<'_>, session: &Session, error: &anyhow::Error) {
+    let limit = if error.is::<Interrupted>() { runtimes::HURRY } else { CLOSE_DEADLINE };
+    tokio::select! {
+        _ = timeout(limit, session.close()) => {}
+        _ = context.shutdown.next() => {}
+    }
 }
 
 /// The CLI that turned out to be usable is the one to relaunch.
@@ -417,6 +440,7 @@ impl Opening<'_> {
         context: &mut Context<'_>,
         joined: &Joined,
         plan: &Plan,
+        connection: Link,
     ) -> anyhow::Result<(SessionEntry, registry::Host)> {
         let deadline = plan.deadline;
         let id = self.session.id().to_owned();
@@ -424,6 +448,8 @@ impl Opening<'_> {
         let taking = registry::Host::take(self.registry, &id);
         let mut hold = context.within("waiting for another host of the session", deadline, taking).await?;
         context.keep_journal(self.registry.journal(&id)?);
+        let rules = Rules::new(plan.options.allowed.clone(), plan.options.denied.clone());
+        self.registry.keep_rules(&id, &rules)?;
         let started = self.first(|event| match event {
             Event::Started(attached) => Ok(attached),
             other => Err(other),
@@ -474,9 +500,8 @@ impl Opening<'_> {
             entry.url = Some(url);
             entry.remote = remote;
         }
-        if joined.entry.server.is_external() {
-            entry.connection = Link::Unverified;
-        }
+        entry.connection = connection;
+        entry.kept_awake = (plan.keep_awake != KeepAwake::Never).then_some(false);
         hold.publish(&entry)?;
         context.record(&Update::Ready(&entry));
         Ok((entry, hold))

@@ -12,6 +12,8 @@ use crate::env;
 
 /// The logs of sessions that ended and of runtimes that failed are kept this long.
 const KEEP_LOGS: Duration = Duration::from_hours(7 * 24);
+/// How long the rules of a session are: whoever takes one up again after that says them anew.
+const KEEP_RULES: Duration = Duration::from_hours(365 * 24);
 
 /// What a runtime prints, in its log folder.
 pub(crate) const OUTPUT: &str = "output.log";
@@ -126,10 +128,11 @@ fn remove_old(logs: &Path) {
     let Ok(entries) = fs::read_dir(logs) else { return };
     for entry in entries.flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        if !modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > KEEP_LOGS)) {
+        let path = entry.path();
+        let keep = if path.extension().is_some_and(|kind| kind == "rules") { KEEP_RULES } else { KEEP_LOGS };
+        if !modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > keep)) {
             continue;
         }
-        let path = entry.path();
         // Sessions and runtimes hold the lock of their log as long as they live.
         let live = |file: &Path| fs::File::open(file).is_ok_and(|log| log.try_lock().is_err());
         match entry.file_name().to_str() {

@@ -23,6 +23,7 @@ mod circumstances;
 mod journal;
 mod limit;
 mod lock;
+mod rules;
 mod runtimes;
 mod sessions;
 mod wanted;
@@ -40,6 +41,7 @@ use crate::paths::{self, StateError};
 
 pub(crate) use circumstances::{Circumstances, Subject};
 pub(crate) use journal::{Journal, Reader, Record};
+pub(crate) use rules::Rules;
 pub(crate) use runtimes::{Launches, Lease, RuntimeEntry};
 pub(crate) use sessions::{Activity, Host, Link, SessionEntry};
 pub(crate) use wanted::{Switching, Wanted};

@@ -30,5 +30,5 @@ pub(crate) use process::Process;
 pub(crate) use rule::{Rule, allows};
 pub(crate) use runtime::{Login, Runtime};
 pub(crate) use server::{Secret, Server};
-pub(crate) use session::{ALLOW_ALL, Answer, RemoteMode, Session, SessionOptions, Visibility};
+pub(crate) use session::{ALLOW_ALL, ASK, Answer, RemoteMode, Session, SessionOptions, Visibility};
 pub(crate) use stored::Stored;

@@ -101,7 +101,12 @@ async fn follow(
                     }
                     Action::Stop => {
                         let closing = async { Session::of(&runtimes::reach(registry, &entry).await?, &entry.session_id).close().await };
-                        if let Ok(Err(error)) = timeout(CLOSE_DEADLINE, closing).await.map(|closed| closed.map_err(SdkError::explain_ended))
+                        let closing = async { closing.await.map_err(SdkError::explain_ended) };
+                        let closed = tokio::select! {
+                            closed = timeout(CLOSE_DEADLINE, closing) => closed,
+                            signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
+                        };
+                        if let Ok(Err(error)) = closed
                             && !matches!(error, SdkError::SessionEnded)
                         {
                             let text = format!("warning: {error}; copilot-remote stop ends it");

@@ -7,6 +7,15 @@ use crate::env;
 use crate::shutdown::Shutdown;
 use crate::terminal::Terminal;
 
+/// A log with nothing in it, in the folder that the arguments say: of a link nothing is lost here.
+fn keep_log() -> anyhow::Result<()> {
+    let folder = std::env::args_os().skip_while(|argument| argument != "--log-dir").nth(1);
+    if let Some(folder) = folder {
+        std::fs::write(PathBuf::from(folder).join("process-stand-in.log"), "")?;
+    }
+    Ok(())
+}
+
 /// Serves until it is asked to end; returns the exit code that the script, or the real CLI, would give.
 pub(crate) async fn run(terminal: &mut Terminal) -> anyhow::Result<u8> {
     let script = match env::get_os(env::DEMO_SCRIPT) {
@@ -14,6 +23,7 @@ pub(crate) async fn run(terminal: &mut Terminal) -> anyhow::Result<u8> {
         None => Script::demo()?,
     };
     let mut shutdown = Shutdown::listen()?;
+    keep_log()?;
     let announce = |port| terminal.data(&format!("CLI server listening on port {port}"));
     tokio::select! {
         served = demo::serve(env::get(env::CONNECTION_TOKEN), script, announce) => match served {

@@ -23,11 +23,17 @@ pub(crate) async fn on(context: &mut Context<'_>, args: On) -> anyhow::Result<Ex
     remote::may_share(&entry, args.no_repo)?;
     let wanted = if args.export { Remote::Export } else { Remote::On };
     let was_off = registry.wanted(&entry.session_id).get() == Remote::Off;
-    let entry = switch(context, &registry, &entry, wanted, args.timeout).await?;
+    let mut entry = switch(context, &registry, &entry, wanted, args.timeout).await?;
     // An old limit is not one of what is shared anew.
     if entry.remote != Remote::Off && (args.limit.time_limit.is_some() || was_off) {
-        let until = args.limit.time_limit.and_then(|limit| Timestamp::now().checked_add(limit).ok());
-        registry.limit(&entry.session_id).set(until)?;
+        entry.until = args.limit.time_limit.and_then(|limit| Timestamp::now().checked_add(limit).ok());
+        if let Err(error) = registry.limit(&entry.session_id).set(entry.until) {
+            // Without its limit it is not to be shared.
+            if was_off {
+                switch(context, &registry, &entry, Remote::Off, args.timeout).await?;
+            }
+            return Err(error.into());
+        }
     }
     if entry.remote == Remote::Off {
         // Somebody's off came after this.

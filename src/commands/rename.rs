@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 
 use crate::choose;
 use crate::cli::Rename;
@@ -26,14 +26,15 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Rename) -> anyhow::Resu
         Session::of(&runtime, &entry.session_id).set_name(&name).await.map_err(SdkError::explain_ended)
     };
     context.step("renaming the session", Deadline::new(TIMEOUT), renaming).await?;
-    let until = Instant::now() + SEEN_DEADLINE;
     let seen = || registry.entry(&entry.session_id).is_some_and(|entry| entry.name.or(entry.title).as_ref() == Some(&name));
-    while !seen() {
-        if Instant::now() >= until {
-            context.tell(&Update::Caution("the session's host has not seen the new name yet".to_owned()))?;
-            break;
+    let shown = async {
+        while !seen() {
+            sleep(Duration::from_millis(10)).await;
         }
-        sleep(Duration::from_millis(10)).await;
+    };
+    let shown = async { anyhow::Ok(timeout(SEEN_DEADLINE, shown).await) };
+    if context.within("renaming the session", Deadline::new(TIMEOUT), shown).await?.is_err() {
+        context.tell(&Update::Caution("the session's host has not seen the new name yet".to_owned()))?;
     }
     if context.json {
         context.terminal.data(&output::renamed_document(&entry, &name))?;

@@ -30,18 +30,26 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Start) -> anyhow::Resul
         (None, true) => Some(Which::Last),
         (None, false) => None,
     };
-    Box::pin(open(context, args.remote, which, args.session, false)).await
+    let again = which.map(|which| Again { which, ask: args.ask });
+    Box::pin(open(context, args.remote, again, args.session, false)).await
 }
 
 pub(crate) async fn on_demand(context: &mut Context<'_>, args: OnDemand) -> anyhow::Result<Exit> {
     Box::pin(open(context, Some(Remote::Off), None, args.session, true)).await
 }
 
+/// A session that is gone on with.
+struct Again {
+    which: Which,
+    /// For every tool.
+    ask: bool,
+}
+
 /// `on_demand`: it starts anywhere, as it is not shared yet.
 async fn open(
     context: &mut Context<'_>,
     remote: Option<Remote>,
-    which: Option<Which>,
+    again: Option<Again>,
     args: SessionArgs,
     on_demand: bool,
 ) -> anyhow::Result<Exit> {
@@ -62,7 +70,7 @@ async fn open(
         match context.step("looking for the repository", deadline, repo::find(&directory, &host)).await {
             Ok(repository) => Some(repository),
             // One that is resumed works where it worked.
-            Err(error) if (on_demand || which.is_some()) && error.is::<RepoError>() => None,
+            Err(error) if (on_demand || again.is_some()) && error.is::<RepoError>() => None,
             Err(error) => return Err(error),
         }
     };
@@ -71,6 +79,7 @@ async fn open(
     context.terminal.let_ring(args.bell.bell || config.bell);
     let mut hooks = config.hooks();
     hooks.extend(args.hook);
+    let keep_awake = setting(args.keep_awake, env::KEEP_AWAKE, |config| config.keep_awake.as_ref(), word)?.unwrap_or_default();
     // Last of all, so that nothing is made for a session that cannot come about.
     let (deadline, worktree) = match &args.worktree {
         None => (deadline, None),
@@ -91,9 +100,9 @@ async fn open(
     };
     let no_repo = args.no_repo || demo;
     let time_limit = args.limit.time_limit;
-    let keep_awake = setting(args.keep_awake, env::KEEP_AWAKE, |config| config.keep_awake.as_ref(), word)?.unwrap_or_default();
     let slug = repository.as_ref().map(|repository| repository.slug.clone());
-    let resume = which.map(|which| resume::Wanted { which, repository: slug, directory: context.directory.clone() });
+    let directory = context.directory.clone();
+    let resume = again.map(|Again { which, ask }| resume::Wanted { which, repository: slug, directory, ask });
     let permission_mode = String::new();
     let plan = Plan {
         deadline,
@@ -122,6 +131,7 @@ async fn open(
     };
     if !args.detach {
         let shown = async {
+            host.stay_awake(context).await?;
             host.show(context)?;
             host.prompt(context, deadline, prompt.as_deref()).await
         };
@@ -132,6 +142,7 @@ async fn open(
     }
     // A question that the prompt leads to must find the next host there.
     let detached = async {
+        host.stay_awake(context).await?;
         host.hand_over(context, deadline).await?;
         host.prompt(context, deadline, prompt.as_deref()).await
     };

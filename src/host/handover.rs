@@ -18,7 +18,7 @@ use std::fs::OpenOptions;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use futures_util::FutureExt as _;
 use process_wrap::tokio::{ChildWrapper, CommandWrap};
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,8 @@ impl Host {
         if handed.is_err() {
             // Waited for: as long as it lives it uses the runtime.
             next.kill().await;
-            let taken = self.hold.take_back(&self.entry).await;
+            let taking = self.hold.take_back(&self.entry);
+            let taken = context.within("taking the session back", Deadline::new(ANSWER_DEADLINE), taking).await;
             context.told_once(taken, "other terminals do not see what changes");
         }
         handed
@@ -124,7 +125,8 @@ impl Host {
             self.on_event(context, &mut view, &event)?;
         }
         while !self.permits.are_settled() {
-            let settled = self.permits.settled().await;
+            let settling = async { anyhow::Ok(self.permits.settled().await) };
+            let settled = context.within("answering what rules allow", Deadline::new(ANSWER_DEADLINE), settling).await?;
             self.on_permitted(context, settled)?;
         }
         anyhow::ensure!(!self.progress.holds_on_to_us(), "a question was asked meanwhile, and would be lost");
@@ -141,7 +143,7 @@ impl Host {
             next.tell(&state).await?;
             next.hear(READY).await
         };
-        timeout(ANSWER_DEADLINE, taking).await.unwrap_or_else(|_| Err(anyhow!("the next host does not answer")))?;
+        context.within("waiting for the next host", Deadline::new(ANSWER_DEADLINE), taking).await?;
         next.process = None;
         context.leave_journal();
         if let Some(entry) = self.registry.entry(&self.entry.session_id) {

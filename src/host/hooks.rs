@@ -72,16 +72,32 @@ impl Host {
         }
     }
 
+    /// The link is lost: that is told, until it is there again.
+    pub(super) fn lose_link(&mut self, context: &mut Context<'_>, why: &str) -> anyhow::Result<()> {
+        self.entry.connection = Link::Lost;
+        self.publish(context);
+        self.link_lost = true;
+        let update = Update::Link { state: Link::Lost, why };
+        context.tell(&update)?;
+        self.hook(context, HookEvent::LinkLost, why, Some(&update));
+        Ok(())
+    }
+
     /// A link that was lost may be there again.
-    pub(super) fn look_at_link(&mut self, context: &mut Context<'_>) {
+    pub(super) fn look_at_link(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
         if self.link_lost && self.entry.remote != Remote::Off && self.entry.connection != Link::Lost {
             self.link_lost = false;
-            self.hook(context, HookEvent::LinkRestored, "", None);
+            let update = Update::Link { state: self.entry.connection, why: "" };
+            context.tell(&update)?;
+            self.hook(context, HookEvent::LinkRestored, "", Some(&update));
         }
+        Ok(())
     }
 
     /// Runs the hooks for an event. `message`: what a person is to know; `update`: what is told of it otherwise.
     pub(super) fn hook(&mut self, context: &mut Context<'_>, event: HookEvent, message: &str, update: Option<&Update<'_>>) {
+        // As it is by this event.
+        self.entry.activity = self.progress.activity();
         let commands: Vec<String> =
             self.hooks.all.iter().filter(|hook| hook.event == event).map(|hook| hook.command.clone()).collect();
         for command in commands {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::watchdog::Watchdog;
 use super::{Host, remote, runtimes};
-use crate::cli::{HookEvent, Remote};
+use crate::cli::Remote;
 use crate::context::{Context, Deadline};
 use crate::line::{Line, Tone};
 use crate::link;
@@ -32,10 +32,10 @@ impl Host {
         let deadline = Deadline::new(DEADLINE);
         let interrupted = self.progress.working || !self.progress.waiting.is_empty();
         let broke = "the connection to the Copilot CLI broke";
-        context.terminal.say(&Line::new(Tone::Attention, broke));
-        if self.entry.remote != Remote::Off {
-            self.link_lost = true;
-            self.hook(context, HookEvent::LinkLost, broke, None);
+        if self.entry.remote == Remote::Off {
+            context.terminal.say(&Line::new(Tone::Attention, broke));
+        } else {
+            self.lose_link(context, broke)?;
         }
         let joined = runtimes::acquire(context, &self.registry, &self.choice, deadline, Some(&self.joined.entry)).await?;
         let dead = std::mem::replace(&mut self.joined, joined);
@@ -52,7 +52,11 @@ impl Host {
         self.publish(context);
 
         self.resume(context, deadline).await?;
-        dead.forget().await;
+        let ending = async {
+            dead.forget().await;
+            anyhow::Ok(())
+        };
+        context.within("ending the Copilot CLI", deadline, ending).await?;
         context.tell(&Update::Relaunched { interrupted })?;
         if let Err(error) = self.share_again(context, deadline).await {
             if error.is::<crate::error::Interrupted>() {
@@ -63,7 +67,7 @@ impl Host {
         }
         self.publish(context);
         context.tell(&Update::Remote { remote: self.entry.remote, url: self.entry.link() })?;
-        self.look_at_link(context);
+        self.look_at_link(context)?;
         let message = if interrupted {
             "copilot-remote: the Copilot CLI died and was started again. The turn that was running was interrupted; send a prompt to go on."
         } else {
@@ -122,10 +126,13 @@ impl Host {
     /// Shares it as it is wanted by now: a user's off wins.
     async fn share_again(&mut self, context: &mut Context<'_>, deadline: Deadline) -> anyhow::Result<()> {
         let wanted = self.registry.wanted(&self.entry.session_id);
+        let limit = self.registry.limit(&self.entry.session_id);
         let session = self.session.clone();
         let sharing = async {
             let turn = wanted.turn().await?;
             let (remote, url) = match wanted.get() {
+                // Its time was up meanwhile.
+                _ if limit.is_over() => (Remote::Off, None),
                 Remote::Off => (Remote::Off, None),
                 _ => remote::settle(&session, &wanted, Remote::Off).await?,
             };

@@ -69,7 +69,7 @@ pub(super) async fn switch(registry: &Registry, session: &Session, remote: Remot
 pub(super) async fn try_again(registry: &Registry, session: &Session) -> anyhow::Result<Switched> {
     let wanted = registry.wanted(session.id());
     let turn = Some(turn(&wanted).await?);
-    if wanted.get() == Remote::Off {
+    if wanted.get() == Remote::Off || registry.limit(session.id()).is_over() {
         return Ok(Switched { remote: Remote::Off, url: None, turn });
     }
     let (remote, url) = settle(session, &wanted, Remote::Off).await?;

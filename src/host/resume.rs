@@ -11,9 +11,9 @@ use crate::context::{Context, Deadline};
 use crate::error::{Interrupted, UsageError};
 use crate::line::{Line, Tone};
 use crate::output::{self, Update};
-use crate::registry::Registry;
+use crate::registry::{Registry, Rules};
 use crate::repo::Slug;
-use crate::sdk::{Events, Rule, Runtime, SdkError, Session, SessionOptions, Stored};
+use crate::sdk::{Events, Runtime, SdkError, Session, SessionOptions, Stored};
 use crate::terminal::Input;
 
 /// How long the account's tasks are looked for.
@@ -40,6 +40,8 @@ pub(crate) struct Wanted {
     pub(crate) which: Which,
     pub(crate) repository: Option<Slug>,
     pub(crate) directory: PathBuf,
+    /// What it was allowed and denied counts no longer.
+    pub(crate) ask: bool,
 }
 
 /// The session that is resumed.
@@ -47,10 +49,7 @@ pub(super) struct Found {
     pub(super) stored: Stored,
     /// How it was shared; None: it never was.
     pub(super) remote: Option<Remote>,
-    /// Tools that were used without asking.
-    pub(super) allowed: Vec<Rule>,
-    /// Tools that could not be used.
-    pub(super) denied: Vec<Rule>,
+    pub(super) rules: Rules,
 }
 
 /// Finds it, and refuses one that is open elsewhere.
@@ -75,13 +74,10 @@ pub(super) async fn find(
     }
     let steerable = context.within("looking for the session", deadline, runtime.was_steerable(&stored.id)).await?;
     // The runtime does not tell read-only from off (measured); our journal does, as long as it is there.
-    let (mut told, mut allowed, mut denied) = (None, Vec::new(), Vec::new());
+    let mut told = None;
     if let Some(mut journal) = registry.read_journal(&stored.id)? {
         while let Ok(Some(record)) = journal.next() {
-            let record = record.told();
-            told = record.remote.or(told);
-            allowed = record.allowed_tools.unwrap_or(allowed);
-            denied = record.denied_tools.unwrap_or(denied);
+            told = record.told().remote.or(told);
         }
     }
     let remote = match (told, steerable) {
@@ -90,7 +86,8 @@ pub(super) async fn find(
         (Some(told), _) => Some(told),
         (None, steerable) => steerable.map(|steerable| if steerable { Remote::On } else { Remote::Off }),
     };
-    Ok(Found { stored, remote, allowed, denied })
+    let rules = if wanted.ask { Rules::default() } else { registry.rules(&stored.id)? };
+    Ok(Found { stored, remote, rules })
 }
 
 /// Attaches to it, where it worked, and sets what the person wants otherwise than it was.

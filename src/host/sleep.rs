@@ -5,7 +5,7 @@ use tokio::task::JoinHandle;
 use super::Host;
 use crate::awake::{self, Awake};
 use crate::cli::{KeepAwake, Remote};
-use crate::context::Context;
+use crate::context::{Context, Deadline};
 use crate::output::Update;
 use crate::registry::Activity;
 
@@ -39,6 +39,24 @@ impl Drop for Sleep {
 }
 
 impl Host {
+    /// Asks for the lock before it is said that the session is ready: where it is not granted, that is told by then.
+    pub(crate) async fn stay_awake(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        if self.sleep.wanted == KeepAwake::Never {
+            return Ok(());
+        }
+        let keeping = async { anyhow::Ok(awake::keep().await) };
+        match context.within("keeping the machine awake", Deadline::new(awake::DEADLINE * 2), keeping).await? {
+            Ok(lock) => self.sleep.lock = Some(lock),
+            Err(why) => self.say_refused(context, &why)?,
+        }
+        self.mind_sleep(context).await
+    }
+
+    fn say_refused(&mut self, context: &mut Context<'_>, why: &str) -> anyhow::Result<()> {
+        self.sleep.refused = true;
+        Ok(context.tell(&Update::Caution(format!("this machine cannot be kept awake: {why}")))?)
+    }
+
     /// Takes the lock when it is needed, and lets it go; says what came of it.
     pub(super) async fn mind_sleep(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
         let needed = match self.sleep.wanted {
@@ -50,14 +68,12 @@ impl Host {
         if let Some(taking) = sleep.taking.take_if(|taking| taking.is_finished()) {
             match taking.await {
                 Ok(Ok(lock)) => sleep.lock = Some(lock),
-                Ok(Err(why)) => {
-                    sleep.refused = true;
-                    context.tell(&Update::Caution(format!("this machine cannot be kept awake: {why}")))?;
-                }
+                Ok(Err(why)) => self.say_refused(context, &why)?,
                 // It panicked, which the panic's own message tells.
                 Err(_) => sleep.refused = true,
             }
         }
+        let sleep = &mut self.sleep;
         if !needed || sleep.lock.as_mut().is_some_and(|lock| !lock.is_held()) {
             sleep.lock = None;
         }

@@ -237,6 +237,12 @@ impl Host {
                     context.terminal.say(&Line::new(Tone::Attention, why));
                 }
             }
+            // It is shared anew or again: that looks at the word, and stops.
+            Action::Switch(Remote::Off) if !view.may_switch() => {
+                let written = self.registry.wanted(&self.entry.session_id).set(Remote::Off);
+                context.terminal.say(&Line::new(Tone::Dim, "switching remote off…"));
+                context.told_once(written, "remote is not switched off");
+            }
             Action::Switch(remote) => {
                 let switch = self.switching(remote);
                 view.switch.begin(context, &self.entry, remote, switch);
@@ -286,7 +292,7 @@ impl Host {
             _ => {}
         }
         self.publish(context);
-        self.look_at_link(context);
+        self.look_at_link(context)?;
         if matches!(event, Event::Link { .. } | Event::Steerable(true)) {
             self.mind_the_word(view);
         }
@@ -341,7 +347,11 @@ impl Host {
         switched: anyhow::Result<Switched>,
     ) -> anyhow::Result<()> {
         let again = std::mem::take(&mut view.trying_again);
-        let went_off = view.renewing.take().is_some_and(|off| off.load(Ordering::Relaxed));
+        let renewing = view.renewing.take();
+        if renewing.is_some() {
+            self.watchdog.renewed(switched.is_ok());
+        }
+        let went_off = renewing.is_some_and(|off| off.load(Ordering::Relaxed));
         let switched = match switched {
             Ok(switched) => switched,
             Err(error) if again && remote::is_passing(&error) => {
@@ -371,7 +381,7 @@ impl Host {
             }
         }
         self.publish(context);
-        self.look_at_link(context);
+        self.look_at_link(context)?;
         drop(switched.turn);
         if before == (self.entry.remote, self.entry.url.clone()) { Ok(()) } else { self.tell_remote(context, view) }
     }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
 use super::view::View;
 use super::{Host, runtimes};
-use crate::cli::{HookEvent, Remote};
+use crate::cli::Remote;
 use crate::context::Context;
 use crate::output::Update;
 use crate::registry::Link;
@@ -80,6 +80,8 @@ pub(super) struct Watchdog {
     /// When something was uploaded for the sake of the link last.
     nudged: Instant,
     naming: Option<JoinHandle<Option<String>>>,
+    /// When that was asked last.
+    asked: Option<Instant>,
     ping: Option<(Instant, JoinHandle<()>)>,
     /// None: it is to be asked now.
     pinged: Option<Instant>,
@@ -128,6 +130,7 @@ impl Watchdog {
             touched: now,
             nudged: now,
             naming: None,
+            asked: None,
             ping: None,
             pinged: Some(now),
             off_at: None,
@@ -158,10 +161,22 @@ impl Watchdog {
     }
 
     /// Shared anew, it may be called something else.
-    pub(super) fn forget_name(&mut self) {
+    fn forget_name(&mut self) {
         self.control_id = None;
+        self.asked = None;
         if let Some(naming) = self.naming.take() {
             naming.abort();
+        }
+    }
+
+    /// What was to share it anew is over: that may have helped, or is to be done again.
+    pub(super) fn renewed(&mut self, done: bool) {
+        self.forget_name();
+        if done {
+            self.tried = Some(Instant::now());
+        } else if let Some((cure, _)) = &mut self.cure {
+            *cure = Cure::Renew;
+            self.sign = Some(Instant::now());
         }
     }
 
@@ -290,27 +305,21 @@ impl Host {
             self.entry.connection = self.watchdog.first_state();
             return Ok(());
         }
-        self.learn_control_id().await;
-        if let Some(why) = self.watchdog.read() {
-            self.entry.connection = Link::Lost;
-            self.publish(context);
-            self.link_lost = true;
-            let update = Update::Link { state: Link::Lost, why: &why };
-            context.tell(&update)?;
-            self.hook(context, HookEvent::LinkLost, &why, Some(&update));
+        // While it is shared anew, it may get another name, and the log is quiet.
+        let settled = view.may_switch();
+        if settled {
+            self.learn_control_id().await;
         }
-        if self.watchdog.is_well_again() {
+        if let Some(why) = self.watchdog.read() {
+            self.lose_link(context, &why)?;
+        }
+        if settled && self.watchdog.is_well_again() {
             self.entry.connection = self.watchdog.first_state();
             self.publish(context);
-            let update = Update::Link { state: self.entry.connection, why: "" };
-            context.tell(&update)?;
-            self.look_at_link(context);
+            self.look_at_link(context)?;
         }
-        match self.watchdog.due(view.may_switch()) {
-            Some(Cure::Renew) => {
-                self.watchdog.forget_name();
-                view.renew(&self.registry, &self.session);
-            }
+        match self.watchdog.due(settled) {
+            Some(Cure::Renew) => view.renew(&self.registry, &self.session),
             Some(Cure::Nudge) => self.nudge(),
             None if self.entry.connection == Link::Unverified && self.watchdog.nudged.elapsed() >= KEEPALIVE => self.nudge(),
             None => {}
@@ -326,21 +335,22 @@ impl Host {
             // It was for what is over.
             limit.set(None)?;
         }
-        let until = limit.get().filter(|_| self.entry.remote != Remote::Off);
-        if self.entry.until != until {
-            self.entry.until = until;
+        let until = limit.get();
+        let shown = until.filter(|_| self.entry.remote != Remote::Off);
+        if self.entry.until != shown {
+            self.entry.until = shown;
             self.publish(context);
         }
-        if until.is_none_or(|until| jiff::Timestamp::now() < until) {
+        if !limit.is_over() {
             return Ok(());
         }
-        // At once: what is under way stops at this word.
+        // At once: what is under way stops at this word, and what is to be shared again is not.
         if wanted.get() != Remote::Off {
             wanted.set(Remote::Off)?;
             context.tell(&Update::Caution("the time limit is up: remote is switched off".to_owned()))?;
             self.watchdog.off_at = None;
         }
-        if view.may_switch() && self.watchdog.off_at.is_none_or(|at| at.elapsed() >= PING) {
+        if self.entry.remote != Remote::Off && view.may_switch() && self.watchdog.off_at.is_none_or(|at| at.elapsed() >= PING) {
             self.watchdog.off_at = Some(Instant::now());
             view.switch_off(self);
         }
@@ -350,6 +360,8 @@ impl Host {
     /// Uploads something that nobody sees: what the runtime gave up it tries again.
     fn nudge(&mut self) {
         self.watchdog.nudged = Instant::now();
+        // Where it is refused, that is about this session.
+        self.watchdog.touched = Instant::now();
         let session = self.session.clone();
         tokio::spawn(async move {
             // That it did not work shows in the log.
@@ -357,12 +369,13 @@ impl Host {
         });
     }
 
-    /// Asks once what Mission Control calls the session: some lines of the log name it.
+    /// Asks what Mission Control calls the session: some lines of the log name it.
     async fn learn_control_id(&mut self) {
         let dog = &mut self.watchdog;
         if let Some(naming) = dog.naming.take_if(|naming| naming.is_finished()) {
             dog.control_id = naming.await.ok().flatten();
-        } else if dog.naming.is_none() && dog.control_id.is_none() {
+        } else if dog.naming.is_none() && dog.control_id.is_none() && dog.asked.is_none_or(|at| at.elapsed() >= PING) {
+            dog.asked = Some(Instant::now());
             let session = self.session.clone();
             dog.naming = Some(tokio::spawn(async move { timeout(NUDGE, session.control_id()).await.ok()?.ok()? }));
         }

@@ -305,8 +305,8 @@ fn sharing_words(entry: &SessionEntry, now: Timestamp) -> String {
     if entry.remote == Remote::Off {
         return words;
     }
-    if entry.connection == Link::Lost {
-        words += ", link lost";
+    if entry.connection != Link::Connected {
+        let _ = write!(words, ", link {}", entry.connection.word());
     }
     if let Some(until) = entry.until {
         let _ = write!(words, ", {} left", time_left(until, now));

@@ -2,7 +2,7 @@
 //! client of the session, which would bring an ended one back to life.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use super::{Activity, Registry, is_plain};
 use crate::cli::Remote;
 use crate::line::Line;
 use crate::paths::{self, StateError};
-use crate::sdk::{Request, RequestKind, Rule, Tool, Warning};
+use crate::sdk::{Request, RequestKind, Tool, Warning};
 
 /// A longer file becomes the old one, in place of the one before: so a session that lives for weeks keeps no more than two.
 const LONGEST: u64 = if cfg!(test) { 4 * 1024 } else { 16 * 1024 * 1024 };
@@ -151,7 +151,11 @@ impl Journal {
         if self.length < LONGEST || cfg!(windows) {
             return Ok(());
         }
-        std::fs::rename(&self.path, old(&self.path))?;
+        match std::fs::rename(&self.path, old(&self.path)) {
+            // It was turned over, and the new one could not be opened.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
         self.file = open(&self.path)?;
         self.length = 0;
         Ok(())
@@ -193,10 +197,6 @@ pub(crate) struct Told {
     choices: Vec<String>,
     for_session: bool,
     freeform: bool,
-    /// Tools that cannot be used from then on.
-    pub(crate) denied_tools: Option<Vec<Rule>>,
-    /// Tools that are used without asking from then on.
-    pub(crate) allowed_tools: Option<Vec<Rule>>,
     /// How it was shared from then on.
     pub(crate) remote: Option<Remote>,
     about: String,
@@ -248,21 +248,23 @@ impl Reader {
 
     /// Leaves out what was written so far.
     pub(crate) fn skip_to_end(&mut self) -> io::Result<()> {
-        while self.next()?.is_some() {}
-        Ok(())
+        self.file = BufReader::new(File::open(&self.path)?);
+        self.begun.clear();
+        self.file.seek(SeekFrom::End(0)).map(drop)
     }
 
     /// The next record; None: there is none yet. What is no record (a full disk broke it off) is left out.
     pub(crate) fn next(&mut self) -> io::Result<Option<Record>> {
         loop {
             if self.file.read_until(b'\n', &mut self.begun)? == 0 {
-                match self.newer()? {
-                    Some(file) => self.file = BufReader::new(file),
-                    None => return Ok(None),
+                let Some(newer) = self.newer()? else { return Ok(None) };
+                // The last line may have come before it was turned over, and after it was read.
+                if self.file.read_until(b'\n', &mut self.begun)? == 0 {
+                    self.file = BufReader::new(newer);
+                    // What comes to the old one's end without one is not whole.
+                    self.begun.clear();
+                    continue;
                 }
-                // What comes to the old one's end without one is not whole.
-                self.begun.clear();
-                continue;
             }
             if self.begun.ends_with(b"\n") {
                 let record = serde_json::from_slice(&self.begun);

@@ -32,6 +32,11 @@ impl Limit {
         read::<Stored>(&self.0)?.ok().map(|stored| stored.until)
     }
 
+    /// Whether the time is up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.get().is_some_and(|until| until <= Timestamp::now())
+    }
+
     /// Changes it.
     pub(crate) fn set(&self, until: Option<Timestamp>) -> Result<(), StateError> {
         if let Some(until) = until {

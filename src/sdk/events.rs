@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use github_copilot_sdk::EventSubscription;
 use github_copilot_sdk::subscription::RecvErrorKind;
+use github_copilot_sdk::{EventSubscription, SessionEvent};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -40,6 +40,12 @@ struct Entry {
     event: Event,
 }
 
+impl From<SessionEvent> for Entry {
+    fn from(event: SessionEvent) -> Self {
+        Self { event: Event::parse(&event.event_type, &event.data), id: event.id }
+    }
+}
+
 /// The ids of the latest events, hashed.
 #[derive(Clone, Default)]
 struct Known(VecDeque<u64>);
@@ -57,11 +63,11 @@ impl Events {
         }
     }
 
-    /// The same of a session that this client attached to, as the answer to that tells.
-    pub(super) fn resumed(session: Session, subscription: EventSubscription, kind: &str, data: &serde_json::Value) -> Self {
+    /// The same of a session that this client attached to: from the event that tells of it on.
+    pub(super) fn resumed(session: Session, subscription: EventSubscription, resumed: SessionEvent) -> Self {
         let mut events = Self::new(session, subscription);
-        events.already_in_use = data["alreadyInUse"] == true;
-        events.past.push_back(Event::parse(kind, data));
+        events.already_in_use = resumed.data["alreadyInUse"] == true;
+        events.take(resumed.into());
         events
     }
 
@@ -101,7 +107,7 @@ impl Events {
             let mut dropped = missed::take();
             match received {
                 Ok(event) => {
-                    let event = Entry { event: Event::parse(&event.event_type, &event.data), id: event.id };
+                    let event = Entry::from(event);
                     if dropped > 0 {
                         self.after = Some(event);
                     } else {

@@ -11,7 +11,8 @@ use github_copilot_sdk::handler::{
 };
 use github_copilot_sdk::subscription::RecvErrorKind;
 use github_copilot_sdk::{
-    Client, EventSubscription, ExitPlanModeData, PermissionRequestData, RequestId, ResumeSessionConfig, SessionConfig, SessionId,
+    Client, EventSubscription, ExitPlanModeData, PermissionRequestData, RequestId, ResumeSessionConfig, SessionConfig,
+    SessionEvent, SessionId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -26,6 +27,8 @@ const WARNING_DEADLINE: Duration = Duration::from_millis(300);
 
 /// The mode in which nobody is asked.
 pub(crate) const ALLOW_ALL: &str = "allow-all";
+/// The mode in which a person is asked.
+pub(crate) const ASK: &str = "manual";
 
 /// Tells all clients that one more is attached.
 const RESUMED: &str = "session.resume";
@@ -167,7 +170,7 @@ impl Session {
         let resumed = resumed(&mut subscription).await?;
         tracing::debug!(session = id, "attached to the session");
         let session = Self { client: runtime.client.clone(), id: id.to_owned(), attached: Some(Arc::new(inner)) };
-        let events = Events::resumed(session.unattached(), subscription, RESUMED, &resumed);
+        let events = Events::resumed(session.unattached(), subscription, resumed);
         Ok((session, events))
     }
 
@@ -428,10 +431,10 @@ impl Session {
 }
 
 /// Waits until this client is attached: what is told of that.
-async fn resumed(events: &mut EventSubscription) -> Result<serde_json::Value, SdkError> {
+async fn resumed(events: &mut EventSubscription) -> Result<SessionEvent, SdkError> {
     loop {
         match events.recv().await {
-            Ok(event) if event.event_type == RESUMED => return Ok(event.data.clone()),
+            Ok(event) if event.event_type == RESUMED => return Ok(event),
             Err(error) if matches!(error.kind(), RecvErrorKind::Closed) => return Err(SdkError::closed()),
             _ => {}
         }
