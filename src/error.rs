@@ -174,10 +174,9 @@ impl Report {
     pub(crate) fn check(&self) -> Option<&'static str> {
         Some(match self.reason {
             "signed-out" | "bad-credentials" | "no-copilot" => "sign-in",
-            "remote-off" => "account",
             "no-cli" | "unusable-cli" => "cli",
             "not-a-repository" | "no-github-remote" | "no-git" | "git" => "repository",
-            "repository-policy" | "repository-not-found" | "repository-forbidden" | "untrusted-url" => "sharing",
+            "remote-off" | "repository-policy" | "repository-not-found" | "repository-forbidden" | "untrusted-url" => "sharing",
             // An agent takes its time.
             "deadline" if self.message.contains(WAITING) => return None,
             "service-unavailable" | "unexpected-answer" | "deadline" => "github",

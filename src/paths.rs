@@ -86,6 +86,11 @@ pub(crate) fn is_open_to_others(_: &Path) -> bool {
     false
 }
 
+/// The folders that we make, below that of the state.
+pub(crate) fn state_folders(state: &Path) -> [PathBuf; 4] {
+    [state.to_owned(), state.join("sessions"), state.join("runtimes"), state.join("logs")]
+}
+
 /// Takes others' access to a folder of the user's away; whether they had any.
 pub(crate) fn restrict(folder: &Path) -> io::Result<bool> {
     #[cfg(unix)]

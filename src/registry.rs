@@ -37,6 +37,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::lock::{Kind, Lock};
 use crate::paths::{self, StateError};
 
 pub(crate) use circumstances::{Circumstances, Subject};
@@ -90,6 +91,15 @@ impl Registry {
             }
         }
         Ok(registry)
+    }
+
+    /// Whether files can be written and locked here.
+    pub(crate) fn check(&self) -> Result<(), StateError> {
+        for folder in [self.sessions_dir(), self.runtimes_dir()] {
+            let write = || tempfile::Builder::new().prefix(DRAFT).tempfile_in(&folder)?.write_all(&[0; 4096]);
+            write().map_err(|source| StateError::Write { file: folder.clone(), source })?;
+        }
+        Lock::try_take(&self.runtimes_dir().join("launch.lock"), Kind::Shared).map(drop)
     }
 
     /// Removes what a process left that died while it wrote.

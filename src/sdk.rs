@@ -19,6 +19,7 @@ mod session;
 mod shell;
 mod stored;
 
+pub(crate) use account::Account;
 pub(crate) use cloud::{CloudRepository, Task, WORKER};
 pub(crate) use error::SdkError;
 pub(crate) use event::{Attached, Event, Origin, Request, RequestKind, Tool, Warning};

@@ -99,6 +99,10 @@ impl Terminal {
         self.utf8
     }
 
+    pub(crate) fn has_colours(&self) -> bool {
+        self.colour
+    }
+
     /// Whether there is a last line that changes. Without it, progress is a line a step.
     pub(crate) fn redraws(&self) -> bool {
         self.is_interactive() && !self.log

@@ -1,28 +1,28 @@
 //! `doctor`: looks at everything that makes remote fail, and says what to do.
 
+mod probe;
+
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use crate::awake;
-use crate::cli::Doctor;
+use crate::cli::{self, Doctor, KeepAwake, QrArgs};
+use crate::config::Config;
 use crate::context::{Context, Deadline};
 use crate::env;
 use crate::error::{Exit, Report};
 use crate::host::choice::{self, Choice};
 use crate::host::runtimes::{self, Joined};
+use crate::link::QrOptions;
 use crate::output::{self, Check, Finding};
 use crate::paths;
 use crate::qr;
 use crate::registry::Registry;
 use crate::repo::{self, Repository};
-use crate::sdk::{Event, Events, RemoteMode, SdkError, Session, SessionOptions};
+use crate::settings::{setting, word};
 
 /// For each check, where nothing else is said. Longer than the 10 s after which the Copilot CLI itself gives GitHub up.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How long closing the probe may take.
-const CLOSE: Duration = Duration::from_secs(3);
 /// A link as long as they are.
 const LINK: &str = "https://github.com/octocat-organisation/hello-world-repository/tasks/00000000-0000-4000-8000-000000000000";
 
@@ -56,13 +56,13 @@ async fn examine(
     args: &Doctor,
     server: Option<std::net::SocketAddr>,
 ) -> anyhow::Result<()> {
-    found.state(args.fix);
+    found.settings()?;
+    let registry = found.state(args.fix)?;
     found.loopback();
     found.terminal(context);
     found.sleep(context).await?;
     let repository = found.repository(context).await?;
-    let registry = Registry::create();
-    let Some(registry) = found.keep("registry", registry)? else { return Ok(()) };
+    let Some(registry) = registry else { return Ok(()) };
     found.orphans(context, &registry, args.fix).await?;
     let choice = Choice::new(&args.runtime, server).map_err(Into::into);
     let Some(mut choice) = found.keep("cli", choice)? else { return Ok(()) };
@@ -82,7 +82,7 @@ async fn examine(
         found.add("cli", Finding::Ok, cli(&joined));
     }
     let examined = found.runtime(context, &joined, repository.as_ref(), args).await;
-    joined.leave(context, true, None).await;
+    joined.leave(context, true, examined.as_ref().err()).await;
     examined
 }
 
@@ -125,28 +125,42 @@ impl Examination {
         Ok(None)
     }
 
+    /// What the config file and the variables say can be read.
+    fn settings(&mut self) -> anyhow::Result<()> {
+        let look = || {
+            Config::get()?;
+            setting(None, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?;
+            setting(None, env::KEEP_AWAKE, |config| config.keep_awake.as_ref(), word::<KeepAwake>)?;
+            QrOptions::new(QrArgs::default())?;
+            anyhow::Ok(())
+        };
+        if self.keep("settings", look())?.is_some() {
+            self.add("settings", Finding::Ok, "the config file and the variables are understood");
+        }
+        Ok(())
+    }
+
     /// The folder for state: private, writable, and with locks.
-    fn state(&mut self, fix: bool) {
+    fn state(&mut self, fix: bool) -> anyhow::Result<Option<Registry>> {
         let look = || {
             let folder = paths::state_dir()?;
-            let fixed = fix && paths::restrict(&folder).unwrap_or(false);
-            Registry::look()?;
-            anyhow::Ok((folder, fixed))
-        };
-        match look() {
-            Ok((folder, fixed)) => {
-                let done = if fixed { ", made private" } else { "" };
-                if paths::is_open_to_others(&folder) {
-                    return self.warn(
-                        "state",
-                        format!("{}: others can look into it", folder.display()),
-                        "doctor --fix takes that away",
-                    );
-                }
-                self.add("state", Finding::Ok, format!("{}{done}", folder.display()));
+            let mut fixed = false;
+            for folder in paths::state_folders(&folder).iter().filter(|_| fix) {
+                fixed |= paths::restrict(folder).unwrap_or(false);
             }
-            Err(error) => drop(self.keep::<()>("state", Err(error))),
+            let registry = Registry::create()?;
+            registry.check()?;
+            anyhow::Ok((registry, fixed))
+        };
+        let Some((registry, fixed)) = self.keep("state", look())? else { return Ok(None) };
+        let folder = registry.folder();
+        if paths::state_folders(folder).iter().any(|folder| paths::is_open_to_others(folder)) {
+            self.warn("state", format!("{}: others can look into it", folder.display()), "doctor --fix takes that away");
+        } else {
+            let done = if fixed { ", made private" } else { "" };
+            self.add("state", Finding::Ok, format!("{}, with locks{done}", folder.display()));
         }
+        Ok(Some(registry))
     }
 
     /// The CLI listens on 127.0.0.1.
@@ -171,7 +185,8 @@ impl Examination {
         let request = qr::Request::default();
         let fits = surface.and_then(|(surface, _)| qr::Code::new(LINK).ok().map(|code| code.fit(request, surface, 2).is_ok()));
         let utf8 = if context.terminal.is_utf8() { "UTF-8" } else { "no UTF-8" };
-        let seen = format!("{columns}x{rows}, {utf8}");
+        let colours = if context.terminal.has_colours() { "colours" } else { "no colours" };
+        let seen = format!("{columns}x{rows}, {utf8}, {colours}");
         if fits == Some(true) {
             self.add("terminal", Finding::Ok, format!("{seen}, with room for a QR code"));
         } else {
@@ -224,130 +239,8 @@ impl Examination {
         Ok(())
     }
 
-    async fn runtime(
-        &mut self,
-        context: &mut Context<'_>,
-        joined: &Joined,
-        repository: Option<&Repository>,
-        args: &Doctor,
-    ) -> anyhow::Result<()> {
-        let login = context.step("signing in", self.deadline(), joined.runtime.login()).await;
-        let Some(login) = self.keep("sign-in", login)? else { return Ok(()) };
-        let account = context.step("looking at the account", self.deadline(), joined.runtime.account()).await;
-        let Some(account) = self.keep("sign-in", account)? else { return Ok(()) };
-        let plan = account.plan.as_deref().map_or_else(String::new, |plan| format!(", plan {plan}"));
-        self.add("sign-in", Finding::Ok, format!("{} on {}, by {}{plan}", login.login, login.host, account.from));
-        let off = [
-            (account.remote_control, "remote control is not enabled"),
-            (account.session_storage, "sessions may not be stored in the cloud"),
-        ];
-        let off: Vec<&str> = off.into_iter().filter(|(enabled, _)| *enabled == Some(false)).map(|(_, word)| word).collect();
-        if off.is_empty() {
-            self.add("account", Finding::Ok, "remote control and the storage of sessions are enabled");
-        } else {
-            let refused: anyhow::Result<()> = Err(SdkError::RemoteOff { message: off.join(", and ") }.into());
-            self.keep("account", refused)?;
-        }
-        let github = context.step("asking GitHub", self.deadline(), joined.runtime.tasks()).await;
-        let reached = self.keep("github", github)?.is_some();
-        if reached {
-            self.add("github", Finding::Ok, format!("reached{}", way()));
-        }
-        if args.probe || args.fix {
-            self.probe(context, joined, repository, args).await?;
-        }
-        Ok(())
-    }
-
-    /// Some refusals show only where a session is created and shared; it is closed again.
-    async fn probe(
-        &mut self,
-        context: &mut Context<'_>,
-        joined: &Joined,
-        repository: Option<&Repository>,
-        args: &Doctor,
-    ) -> anyhow::Result<()> {
-        let options =
-            SessionOptions { directory: context.directory.clone(), name: Some("doctor".to_owned()), ..SessionOptions::default() };
-        let creating = context.step("creating a session", self.deadline(), Session::create(&joined.runtime, &options)).await;
-        let Some((session, mut events)) = self.keep("session", creating)? else { return Ok(()) };
-        let shared = self.share(context, &session, &mut events, repository, args).await;
-        let _ = timeout(CLOSE, session.close()).await;
-        shared
-    }
-
-    async fn share(
-        &mut self,
-        context: &mut Context<'_>,
-        session: &Session,
-        events: &mut Events,
-        repository: Option<&Repository>,
-        args: &Doctor,
-    ) -> anyhow::Result<()> {
-        if args.fix {
-            let refreshing = context.step("asking GitHub for the account anew", self.deadline(), session.refresh_account()).await;
-            if self.keep("account", refreshing)?.is_some() {
-                self.add("account", Finding::Ok, "what the Copilot CLI remembers of it was refreshed");
-            }
-        }
-        if !args.probe {
-            return Ok(());
-        }
-        let started = async {
-            loop {
-                match events.next().await {
-                    Some(Event::Started(attached)) => return Ok(attached),
-                    Some(_) => {}
-                    None => return Err(SdkError::closed()),
-                }
-            }
-        };
-        let attached = context.step("waiting for the session", self.deadline(), started).await;
-        let Some(attached) = self.keep("session", attached)? else { return Ok(()) };
-        let ours = repository.map(|repository| repository.slug.to_string());
-        match (&attached.repository, ours) {
-            (Some(theirs), Some(ours)) if !theirs.eq_ignore_ascii_case(&ours) => {
-                self.warn(
-                    "session",
-                    format!("created, attached to {theirs}, while git says {ours}"),
-                    "the Copilot CLI takes the remote origin",
-                );
-            }
-            (None, Some(ours)) => {
-                self.warn(
-                    "session",
-                    format!("created, without a repository, while git says {ours}"),
-                    "it does not resolve ssh host aliases; an https remote helps",
-                );
-            }
-            (theirs, _) => {
-                let theirs =
-                    theirs.as_ref().map_or_else(|| "without a repository".to_owned(), |theirs| format!("attached to {theirs}"));
-                self.add("session", Finding::Ok, format!("created, {theirs}"));
-            }
-        }
-        let sharing = context.step("waiting for Mission Control", self.deadline(), session.enable_remote(RemoteMode::On)).await;
-        if self.keep("sharing", sharing)?.is_some() {
-            self.add("sharing", Finding::Ok, "Mission Control took the session; it is closed again");
-        }
-        Ok(())
-    }
-
     fn tell(&self, context: &mut Context<'_>) -> anyhow::Result<()> {
         let text = output::checks_text(&self.checks);
         Ok(context.print(&text, &output::checks_document(&self.checks, self.exit.code()))?)
     }
-}
-
-/// How GitHub is reached, as the environment says; without a password.
-fn way() -> String {
-    let proxy = ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(env::get);
-    let proxy = proxy.map(|proxy| {
-        format!(" through the proxy {}", proxy.rsplit('@').next().unwrap_or_default().trim_start_matches("http://"))
-    });
-    let ca = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"]
-        .into_iter()
-        .find_map(env::get)
-        .map(|file| format!(", with the certificates of {file}"));
-    format!("{}{}", proxy.unwrap_or_default(), ca.unwrap_or_default())
 }

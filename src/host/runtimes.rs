@@ -19,7 +19,7 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// Whoever holds the turn at the end of a session does so for milliseconds, or is launching: then the runtime is left to that one.
 const TURN_DEADLINE: Duration = Duration::from_secs(10);
 /// Whoever interrupts what has not come about waits no longer than this for each thing that is closed; it takes 0.1 to 0.4 s (measured).
-pub(super) const HURRY: Duration = Duration::from_millis(450);
+pub(crate) const HURRY: Duration = Duration::from_millis(450);
 
 /// A runtime that this process uses.
 pub(crate) struct Joined {

@@ -117,7 +117,9 @@ impl Sign {
             return None;
         };
         let word = |name: &str| details[name].as_str().map(ToOwned::to_owned);
-        let why = word("error").or_else(|| word("status")).unwrap_or_default();
+        // "Some(404)"
+        let status = word("status").and_then(|status| Some(format!("HTTP {}", status.strip_prefix("Some(")?.strip_suffix(')')?)));
+        let why = word("error").or(status).unwrap_or_default();
         let control_id = why.split_once("/agents/sessions/").and_then(|(_, rest)| rest.split('/').next()).map(ToOwned::to_owned);
         let events = details["event_count"].as_u64().or_else(|| details["dropped_events"].as_u64());
         Some(Self { trouble, why, control_id, events })
@@ -176,6 +178,6 @@ mod tests {
         let sign = Sign::parse(LINES[0].0).unwrap();
         assert_eq!((sign.control_id.as_deref(), sign.events), (Some("mc-1"), Some(3)));
         let sign = Sign::parse(LINES[2].0).unwrap();
-        assert_eq!((sign.why.as_str(), sign.events, sign.control_id), ("Some(404)", Some(1), None));
+        assert_eq!((sign.why.as_str(), sign.events, sign.control_id), ("HTTP 404", Some(1), None));
     }
 }

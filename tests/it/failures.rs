@@ -294,6 +294,7 @@ fn the_doctor_finds_nothing_wrong_where_nothing_is() {
     sandbox.set("COPILOT_CLI_PATH", cli.to_str().unwrap());
     let done = sandbox.run(&["doctor", "--probe"]).expect_code(0);
     for line in [
+        "ok       settings: the config file and the variables are understood",
         "ok       state: ",
         "ok       loopback: 127.0.0.1 can be listened on",
         "ok       terminal: stderr is no terminal",
@@ -304,7 +305,8 @@ fn the_doctor_finds_nothing_wrong_where_nothing_is() {
         "ok       account: remote control and the storage of sessions are enabled",
         "ok       github: reached through the proxy 127.0.0.1:",
         "ok       session: created, attached to octocat/hello-world",
-        "ok       sharing: Mission Control took the session; it is closed again",
+        "ok       sharing: Mission Control took the session",
+        "ok       link: events are taken, and commands are asked for",
     ] {
         assert!(done.stdout.contains(line), "no {line:?}: {}", done.stdout);
     }
@@ -335,6 +337,59 @@ fn the_doctor_finds_nothing_wrong_where_nothing_is() {
     assert!(done.stdout.contains("ok       account: what the Copilot CLI remembers of it was refreshed"), "{}", done.stdout);
     assert_eq!(std::fs::metadata(sandbox.state()).unwrap().permissions().mode() & 0o777, 0o700);
     sandbox.wait_until_empty();
+}
+
+/// What fails only after Mission Control took the session, of which the CLI tells nobody but its log.
+#[test]
+fn the_doctor_watches_the_link() {
+    let cli = real_cli_or_return!();
+    let cli = cli.to_str().unwrap();
+    let (events, commands) = ("/agents/sessions/*/events", "/agents/sessions/*/commands");
+    let rows = [
+        ("POST", events, 404, "Mission Control does not take the session's events"),
+        ("POST", events, 500, "Mission Control does not take the session's events"),
+        ("GET", commands, 401, "Mission Control cannot be asked for commands"),
+        ("GET", commands, 500, "Mission Control cannot be asked for commands"),
+    ];
+    run_all(&rows, |(method, path, code, words)| {
+        let github = GitHub::start();
+        status(&github, method, path, *code);
+        let sandbox = Sandbox::on(&github);
+        let done = sandbox.run(&["doctor", "--probe", "--copilot", cli]);
+        let named = done.stdout.contains(&format!("failure  link: GitHub could not be reached: {words}"));
+        if done.code == 1 && named { Ok(()) } else { Err(format!("{path} {code}: {}\n{}", done.code, done.stdout)) }
+    });
+}
+
+/// A policy that the CLI remembers from earlier is no verdict: GitHub is asked.
+#[test]
+fn the_doctor_looks_at_the_policy_of_today() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let mut sandbox = Sandbox::on(&github);
+    sandbox.set("COPILOT_CLI_PATH", cli.to_str().unwrap());
+    github.set_user(json!({"cli_remote_control_enabled": false}));
+    sandbox.run(&["start"]).expect_code(7);
+    github.set_user(json!({"cli_remote_control_enabled": true}));
+    let done = sandbox.run(&["doctor"]).expect_code(0);
+    let remembered = "warning  account: remote control is not enabled, as the Copilot CLI remembers it";
+    assert!(done.stdout.contains(remembered), "{}", done.stdout);
+    let done = sandbox.run(&["doctor", "--probe"]).expect_code(0);
+    assert!(done.stdout.contains("ok       sharing: Mission Control took the session"), "{}", done.stdout);
+}
+
+/// What keeps every command from working is a finding, too.
+#[test]
+fn the_doctor_reads_the_settings() {
+    let mut sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.path("config/copilot-remote")).unwrap();
+    std::fs::write(sandbox.path("config/copilot-remote/config.toml"), "timeuot = \"2m\"\n").unwrap();
+    let done = sandbox.run(&["doctor", "--demo"]).expect_code(2);
+    assert!(done.stdout.contains("failure  settings: ") && done.stdout.contains("timeuot"), "{}", done.stdout);
+    std::fs::write(sandbox.path("config/copilot-remote/config.toml"), "").unwrap();
+    sandbox.set("COPILOT_REMOTE_TIMEOUT", "soon");
+    let done = sandbox.run(&["doctor", "--demo"]).expect_code(2);
+    assert!(done.stdout.contains("failure  settings: COPILOT_REMOTE_TIMEOUT=soon"), "{}", done.stdout);
 }
 
 /// The CLI remembers a policy across runs: it is made to look again, once.
