@@ -42,6 +42,10 @@ pub(crate) struct Global {
     /// When to use colour; the default is auto
     #[arg(long, value_name = "WHEN", global = true)]
     pub(crate) color: Option<When>,
+
+    /// Whole lines only, for screen readers: nothing is drawn over, and no QR code without --qr always
+    #[arg(long, global = true)]
+    pub(crate) plain: bool,
 }
 
 /// The commands.

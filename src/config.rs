@@ -98,13 +98,13 @@ fn read(file: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// The group of its own that many systems give each user does not count as others.
+/// The group of its own that many systems give each user, by the user's number, does not count as others.
 #[cfg(unix)]
 fn check(found: &std::fs::Metadata, wrong: &'static str) -> io::Result<()> {
-    use rustix::process::{getegid, geteuid};
+    use rustix::process::geteuid;
     use std::os::unix::fs::MetadataExt as _;
 
-    let others = found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && found.gid() != getegid().as_raw());
+    let others = found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && found.gid() != geteuid().as_raw());
     let foreign = found.uid() != geteuid().as_raw() && found.uid() != 0;
     if others || foreign { Err(io::Error::other(wrong)) } else { Ok(()) }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The names that this program reads, with their meaning; the man pages print this list.
-pub(crate) const DOCUMENTED: [(&str, &str); 18] = [
+pub(crate) const DOCUMENTED: [(&str, &str); 19] = [
     (COPILOT_CLI_PATH, "The Copilot CLI to run; --copilot wins over it."),
     (
         "COPILOT_GITHUB_TOKEN, GH_TOKEN, GITHUB_TOKEN",
@@ -21,6 +21,7 @@ pub(crate) const DOCUMENTED: [(&str, &str); 18] = [
     (QR, "Default of --qr."),
     (QR_STYLE, "Default of --qr-style."),
     (COLOR, "Default of --color."),
+    (PLAIN, "Not empty and not 0: as --plain."),
     (KEEP_AWAKE, "Default of --keep-awake."),
     (
         "COPILOT_REMOTE_HOOK_EVENT, COPILOT_REMOTE_HOOK_SESSION, COPILOT_REMOTE_HOOK_NAME, COPILOT_REMOTE_HOOK_URL, \
@@ -41,6 +42,7 @@ pub(crate) const QR: &str = "COPILOT_REMOTE_QR";
 pub(crate) const QR_STYLE: &str = "COPILOT_REMOTE_QR_STYLE";
 pub(crate) const KEEP_AWAKE: &str = "COPILOT_REMOTE_KEEP_AWAKE";
 pub(crate) const COLOR: &str = "COPILOT_REMOTE_COLOR";
+pub(crate) const PLAIN: &str = "COPILOT_REMOTE_PLAIN";
 pub(crate) const CONFIG: &str = "COPILOT_REMOTE_CONFIG";
 /// Set for hooks: what happened.
 pub(crate) const HOOK_EVENT: &str = "COPILOT_REMOTE_HOOK_EVENT";

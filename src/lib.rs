@@ -45,7 +45,7 @@ use cli::{Cli, Command};
 use context::Context;
 use error::{Exit, Report, UsageError};
 use host::handover;
-use terminal::Terminal;
+use terminal::{Talk, Terminal};
 
 /// Runs the program with its arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -70,7 +70,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let json = cli.global.json;
     let color = settings::without_config(cli.global.color, env::COLOR, settings::word);
     let color_or_auto = color.as_ref().ok().copied().flatten().unwrap_or(cli::When::Auto);
-    let mut terminal = Terminal::new(color_or_auto, cli.global.quiet, cli.global.verbose > 0);
+    let talk = Talk {
+        quiet: cli.global.quiet,
+        log: cli.global.verbose > 0,
+        plain: cli.global.plain || env::get(env::PLAIN).is_some_and(|value| value != "0"),
+    };
+    let mut terminal = Terminal::new(color_or_auto, talk);
     if let Err(error) = color {
         return ExitCode::from(fail(&mut terminal, json, &error.into()).code());
     }
@@ -86,14 +91,14 @@ fn not_parsed(error: &clap::Error, json: bool) -> u8 {
         let message = error.to_string();
         let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let report = Report { exit: Exit::Usage, reason: "usage", message, hints: vec!["see --help".to_owned()] };
-        let _ = Terminal::new(cli::When::Never, false, false).data(&output::error_line(&report));
+        let _ = Terminal::new(cli::When::Never, Talk::default()).data(&output::error_line(&report));
     }
     code
 }
 
 fn hidden(run: impl AsyncFnOnce(&mut Terminal) -> anyhow::Result<u8>) -> ExitCode {
     logging::init(0);
-    let mut terminal = Terminal::new(cli::When::Never, true, false);
+    let mut terminal = Terminal::new(cli::When::Never, Talk { quiet: true, ..Talk::default() });
     let code = block_on(run(&mut terminal)).unwrap_or_else(|error| fail(&mut terminal, false, &error).code());
     ExitCode::from(code)
 }

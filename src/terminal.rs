@@ -55,8 +55,7 @@ pub(crate) struct Terminal {
     /// `--color`, for what stdout gets.
     wanted_colour: When,
     utf8: bool,
-    quiet: bool,
-    log: bool,
+    talk: Talk,
     bell: bool,
     status: Option<String>,
     keyboard: Option<Keyboard>,
@@ -65,9 +64,19 @@ pub(crate) struct Terminal {
     writer: Writer,
 }
 
+/// How stderr is written to.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Talk {
+    /// Only errors.
+    pub(crate) quiet: bool,
+    /// Lines of the log come between: nothing is redrawn.
+    pub(crate) log: bool,
+    /// Whole lines only, and no drawings: a screen reader reads them.
+    pub(crate) plain: bool,
+}
+
 impl Terminal {
-    /// With `log`, lines of the log come between: nothing is then redrawn.
-    pub(crate) fn new(color: When, quiet: bool, log: bool) -> Self {
+    pub(crate) fn new(color: When, talk: Talk) -> Self {
         let stderr_tty = io::stderr().is_terminal();
         let stdout_tty = io::stdout().is_terminal();
         let dumb = env::get("TERM").is_none_or(|term| term == "dumb") && !cfg!(windows);
@@ -79,8 +88,7 @@ impl Terminal {
             colour: wants_colour(color, stderr_tty && !dumb),
             wanted_colour: color,
             utf8: is_utf8(),
-            quiet,
-            log,
+            talk,
             bell: false,
             status: None,
             keyboard: None,
@@ -91,7 +99,7 @@ impl Terminal {
 
     /// Whether a person watches stderr on a terminal that understands escape sequences.
     pub(crate) fn is_interactive(&self) -> bool {
-        self.stderr_tty && !self.dumb && !self.quiet
+        self.stderr_tty && !self.dumb && !self.talk.quiet
     }
 
     /// Whether the terminal shows more than ASCII.
@@ -105,7 +113,7 @@ impl Terminal {
 
     /// Whether there is a last line that changes. Without it, progress is a line a step.
     pub(crate) fn redraws(&self) -> bool {
-        self.is_interactive() && !self.log
+        self.is_interactive() && !self.talk.log && !self.talk.plain
     }
 
     /// Whether what goes to stdout is also seen by who reads stderr.
@@ -147,7 +155,7 @@ impl Terminal {
 
     /// Writes a line of talk, unless the user wants quiet.
     pub(crate) fn say(&mut self, line: &Line) {
-        if !self.quiet || line.tone == Tone::Error {
+        if !self.talk.quiet || line.tone == Tone::Error {
             let text = self.styled(line);
             self.append(&text);
         }
@@ -191,7 +199,7 @@ impl Terminal {
 
     /// What a QR code on stderr can be drawn with, and whether its size is to be minded; None where nobody could see it.
     pub(crate) fn surface(&self, when: When) -> Option<(qr::Surface, bool)> {
-        let seen = self.is_interactive() && env::get_os("CI").is_none();
+        let seen = self.is_interactive() && !self.talk.plain && env::get_os("CI").is_none();
         if when == When::Never || (when == When::Auto && !seen) {
             return None;
         }

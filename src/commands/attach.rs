@@ -58,6 +58,8 @@ async fn follow(
     let mut switch: Switch<(SessionEntry, bool)> = Switch::idle();
     if !can_press {
         context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C leaves; the session goes on"));
+    } else if !context.terminal.redraws() {
+        context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C leaves, and the session goes on; ? tells the other keys"));
     }
     loop {
         let leave = can_press.then_some(Leave::Leave);

@@ -94,6 +94,8 @@ impl Host {
         let mut ended = Box::pin(ended(self.session.clone()));
         if !keys {
             context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C ends the session"));
+        } else if !context.terminal.redraws() {
+            context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C ends the session; ? tells the other keys"));
         }
         loop {
             if view.leaving && view.switch.is_idle() && !self.progress.holds_on_to_us() && !context.terminal.is_typed_into() {

@@ -46,7 +46,7 @@ fn names_a_command(argument: &str) -> bool {
 
 /// What bash runs without looking for a program, and what makes other commands of its words: their words are not only words. `[` is no
 /// plain word in any case.
-const EVALUATING: [&str; 36] = [
+const EVALUATING: [&str; 37] = [
     ".",
     "alias",
     "bind",
@@ -63,6 +63,7 @@ const EVALUATING: [&str; 36] = [
     "export",
     "getopts",
     "hash",
+    "jobs",
     "let",
     "local",
     "mapfile",

@@ -660,3 +660,34 @@ fn a_runtime_that_does_not_close_the_session_has_its_host_terminated() {
     assert!(stopped.stderr.contains("stopped one: its host had to be terminated"), "{}", stopped.stderr);
     sandbox.wait_until_empty();
 }
+
+/// Whoever sets a limit is told that one, not the one before.
+#[test]
+fn a_new_time_limit_is_told_at_once() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["start", "--demo", "-d", "--time-limit", "1h"]).expect_code(0);
+    let done = sandbox.run(&["on", "--time-limit", "3h"]).expect_code(0);
+    assert!(done.stderr.contains("remote goes off in 2 h 59 m"), "{}", done.stderr);
+    sandbox.run(&["off"]).expect_code(0);
+    let on = sandbox.run(&["on", "--time-limit", "2h", "--json"]).expect_code(0).json().pop().unwrap();
+    let until: jiff::Timestamp = on["remoteUntil"].as_str().expect("a time").parse().unwrap();
+    assert!(until.duration_since(jiff::Timestamp::now()).as_mins() > 115, "{on}");
+    sandbox.stop_all();
+}
+
+/// Where the machine cannot be kept awake, that is said by whoever starts the session.
+#[test]
+fn a_refused_lock_is_told_before_the_terminal_is_left() {
+    let mut sandbox = Sandbox::new();
+    sandbox.script("bin/systemd-inhibit", "echo 'Access denied' >&2; exit 1");
+    let path = format!("{}:{}", sandbox.path("bin").display(), sandbox.env["PATH"]);
+    sandbox.set("PATH", &path);
+    let done = sandbox.run(&["start", "--demo", "-d", "--json", "--keep-awake", "remote"]).expect_code(0);
+    assert!(
+        done.stderr.contains("warning: this machine cannot be kept awake: systemd-inhibit: Access denied"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(done.json().pop().unwrap()["keptAwake"], false);
+    sandbox.stop_all();
+}

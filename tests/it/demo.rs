@@ -1,7 +1,10 @@
 //! `--demo`, and what the real runtime will not do on demand: scripted on the stand-in.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use crate::support::pty::Pty;
 use crate::support::sandbox::{Done, Sandbox};
 
 fn demo(sandbox: &Sandbox, more: &[&str]) -> Done {
@@ -332,4 +335,26 @@ fn the_umask_is_left_alone() {
     let mode = |name: &str| sandbox.path(name).metadata().unwrap().permissions().mode() & 0o777;
     std::fs::write(sandbox.path("home/by-the-test"), "").unwrap();
     assert_eq!(mode("home/touched"), mode("home/by-the-test"));
+}
+
+/// A screen reader gets whole lines, and the keys work.
+#[test]
+fn plain_lines_are_never_drawn_over() {
+    let sandbox = Sandbox::new();
+    let mut pty = Pty::start(&sandbox, 80, 40, "start --demo --plain");
+    pty.shows("Ctrl-C ends the session; ? tells the other keys");
+    pty.shows("permission needed: ");
+    std::thread::sleep(Duration::from_millis(700));
+    pty.send("a");
+    pty.shows("answered: approved");
+    pty.send("?");
+    pty.shows("x  twice: end the session");
+    assert!(!pty.has_qr());
+    // Up, to the start of the line, or erasing: none of it.
+    let raw = pty.raw();
+    for drawn_over in ["\u{1b}[K", "\u{1b}[2K", "\u{1b}[J", "\u{1b}[A", "\u{1b}[1A", "\r\u{1b}"] {
+        assert!(!raw.contains(drawn_over), "{drawn_over:?} in {raw:?}");
+    }
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
 }

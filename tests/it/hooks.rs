@@ -81,6 +81,8 @@ fn what_happens_arrives_as_data() {
     }
     let (input, _) = told(&sandbox, "input");
     assert_eq!((&input["data"]["type"], &input["data"]["kind"]), (&json!("input"), &json!("permission")));
+    // The session is as it is by this event.
+    assert_eq!((&input["session"]["activity"], &input["session"]["waiting"]), (&json!("input"), &json!(1)));
     let (_, environment) = told(&sandbox, "idle");
     assert!(environment.contains(&format!("COPILOT_REMOTE_HOOK_NAME={HOSTILE}")), "{environment:?}");
     running.signal("TERM");

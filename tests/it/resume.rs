@@ -8,7 +8,7 @@ use crate::real_cli_or_return;
 use crate::support::github::{Fault, GitHub, Reply};
 use crate::support::pty::Pty;
 use crate::support::rpc::{Rpc, spawn_server};
-use crate::support::sandbox::{PATIENCE, Sandbox};
+use crate::support::sandbox::{PATIENCE, Sandbox, files_below};
 
 fn world(github: &GitHub, cli: &Path) -> Sandbox {
     let mut sandbox = Sandbox::on(github);
@@ -209,5 +209,48 @@ fn a_session_is_renamed_and_made_visible_from_another_terminal() {
     sandbox.stop_all();
     // The name is the session's: it comes back with it.
     assert_eq!(resume(&sandbox, &["--resume", "third"])["name"], "third");
+    sandbox.stop_all();
+}
+
+/// What the person allowed and denied outlives the logs of the session, and is taken back with `--ask`.
+#[test]
+fn rules_outlive_the_logs_until_they_are_taken_back() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    github.model([Reply::text("done")]);
+    let rules = ["--allow-tool", "shell(touch:*)", "--deny-tool", "shell(rm:*)", "--allow-all"];
+    let ready = resume(&sandbox, &rules[..4]);
+    let id = ready["sessionId"].as_str().unwrap();
+    sandbox.run(&["send", id, "-p", "go", "--wait"]).expect_code(0);
+    sandbox.run(&["stop", id]).expect_code(0);
+    for file in files_below(&sandbox.state().join("logs")) {
+        if file.extension().is_some_and(|kind| kind == "jsonl") {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    let of = |ready: &Value| [ready["allowedTools"].clone(), ready["deniedTools"].clone(), ready["permissionMode"].clone()];
+    let after = resume(&sandbox, &["--resume", id, "--allow-all"]);
+    assert_eq!(of(&after), [json!(["shell(touch:*)"]), json!(["shell(rm:*)"]), json!("allow-all")]);
+    github.model([Reply::bash("rm -f x"), Reply::text("not run")]);
+    let done = sandbox.run(&["send", id, "-p", "go", "--wait"]);
+    assert!(!done.stdout.contains("permission"), "{}", done.stdout);
+    sandbox.run(&["stop", id]).expect_code(0);
+    assert_eq!(of(&resume(&sandbox, &["--resume", id]))[2], "allow-all");
+    sandbox.run(&["stop", id]).expect_code(0);
+
+    let after = resume(&sandbox, &["--resume", id, "--ask", "--allow-tool", "write"]);
+    assert_eq!(of(&after), [json!(["write"]), json!([]), json!("manual")]);
+    github.model([Reply::bash("touch x")]);
+    sandbox.run(&["send", id, "-p", "go"]).expect_code(0);
+    sandbox.run(&["wait", id, "--for", "input", "--timeout", "30s"]).expect_code(0);
+    sandbox.run(&["off", id]).expect_code(0);
+    sandbox.run(&["stop", id]).expect_code(0);
+
+    // It was not shared: a limit would be for nothing.
+    let done = sandbox.run(&["start", "--resume", id, "--time-limit", "1h"]).expect_code(2);
+    assert!(done.stderr.contains("--time-limit is for a session that is shared, and this one was not"), "{}", done.stderr);
+    let done = sandbox.run(&["start", "--ask"]).expect_code(2);
+    assert!(done.stderr.contains("--resume"), "{}", done.stderr);
     sandbox.stop_all();
 }

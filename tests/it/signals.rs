@@ -108,3 +108,28 @@ fn an_ignored_signal_stays_ignored() {
     running.signal("TERM");
     running.finish().expect_code(143);
 }
+
+/// Whatever hangs, whoever interrupts what has not come about does not wait for it.
+#[test]
+fn an_interrupt_waits_for_nothing_that_hangs() {
+    let hang = json!([{"hang": true}]);
+    let faults = json!({
+        "session.remote.enable": hang, "session.gitHubAuth.refreshCopilotUser": hang, "sessions.list": hang, "session.list": hang,
+        "sessions.close": hang, "runtime.shutdown": hang,
+    });
+    for (arguments, step) in [
+        (&["start"][..], "waiting for Mission Control"),
+        (&["doctor", "--probe"], "asking GitHub"),
+        (&["list", "--all"], "looking for sessions"),
+    ] {
+        let mut sandbox = Sandbox::new();
+        sandbox.play(&json!({ "faults": faults }));
+        let cli = sandbox.stand_in_cli();
+        let running = sandbox.spawn(&[arguments, &["--copilot", &cli]].concat());
+        running.stderr_line(step);
+        running.signal("INT");
+        // An orderly end takes 11 s where nothing answers.
+        running.finish_within(std::time::Duration::from_secs(5)).expect_code(130);
+        sandbox.wait_until_empty();
+    }
+}
