@@ -89,6 +89,9 @@ fn main() {
     let _ = events.wait();
     let _ = command(&["stop", "--all"]).output();
     let [(first, files), (last, more)] = samples[..] else { panic!("the session ended early") };
-    let good = last * 10 <= first * 11 && more <= files;
-    say(if good { "memory and files stay as they are" } else { "OVER BUDGET: memory or files grow" });
+    let good = last * 10 <= first * 11 && more <= files && missed == 0;
+    say(if good { "memory and files stay as they are" } else { "OVER BUDGET: memory or files grow, or events are missed" });
+    if !good {
+        std::process::exit(1);
+    }
 }

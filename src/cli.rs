@@ -124,7 +124,8 @@ pub(crate) enum Command {
 
     /// Check everything that makes remote fail, and say what to do
     ///
-    /// Reads only, but that it may start a Copilot CLI, and end it again. Ends with the exit code of the first check that failed.
+    /// Changes nothing, but that it starts a Copilot CLI of its own, and ends it again; with --probe or --fix also a session. Ends with the
+    /// exit code of the first check that failed.
     Doctor(Doctor),
 
     /// Remove what dead sessions and runtimes left, and end runtimes that nobody uses

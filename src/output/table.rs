@@ -10,7 +10,7 @@ use super::human::time_left;
 use super::json::{self, document};
 use super::{rules, sanitised};
 use crate::cli::Remote;
-use crate::registry::{RuntimeEntry, SessionEntry};
+use crate::registry::{Link, RuntimeEntry, SessionEntry};
 use crate::sdk::Stored;
 
 /// So much of an id tells sessions apart, and is enough to name one.
@@ -36,13 +36,15 @@ fn row(entry: &SessionEntry, now: Timestamp, short_id: bool) -> [String; 7] {
         0 | 1 => entry.activity.word().to_owned(),
         count => format!("{} ({count})", entry.activity.word()),
     };
+    let lost = entry.remote != Remote::Off && entry.connection == Link::Lost;
+    let remote = format!("{}{}", entry.remote.word(), if lost { ", lost" } else { "" });
     let demo = if entry.demo { " (demo)" } else { "" };
     let id = if short_id { entry.session_id.chars().take(SHORT_ID).collect() } else { entry.session_id.clone() };
     [
         one_line(name),
         one_line(&format!("{}{demo}", entry.repository.as_deref().unwrap_or("-"))),
         one_line(entry.branch.as_deref().unwrap_or("-")),
-        entry.remote.word().to_owned(),
+        remote,
         activity,
         age(entry.started_at, now),
         id,
