@@ -125,27 +125,16 @@ impl Host {
 
     /// Shares it as it is wanted by now: a user's off wins.
     async fn share_again(&mut self, context: &mut Context<'_>, deadline: Deadline) -> anyhow::Result<()> {
-        let wanted = self.registry.wanted(&self.entry.session_id);
-        let limit = self.registry.limit(&self.entry.session_id);
-        let session = self.session.clone();
-        let sharing = async {
-            let turn = wanted.turn().await?;
-            let (remote, url) = match wanted.get() {
-                // Its time was up meanwhile.
-                _ if limit.is_over() => (Remote::Off, None),
-                Remote::Off => (Remote::Off, None),
-                _ => remote::settle(&session, &wanted, Remote::Off).await?,
-            };
-            anyhow::Ok((turn, remote, url))
-        };
-        let (turn, remote, url) = context.step("waiting for Mission Control", deadline, sharing).await?;
-        if let Some(url) = url {
+        let (registry, session) = (self.registry.clone(), self.session.clone());
+        let sharing = remote::again(&registry, &session, None);
+        let switched = context.step("waiting for Mission Control", deadline, sharing).await?;
+        if let Some(url) = switched.url {
             link::check(&url, &self.entry.login.host)?;
             self.entry.url = Some(url);
         }
-        self.entry.remote = remote;
+        self.entry.remote = switched.remote;
         self.publish(context);
-        drop(turn);
+        drop(switched.turn);
         Ok(())
     }
 }

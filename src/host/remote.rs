@@ -65,26 +65,21 @@ pub(super) async fn switch(registry: &Registry, session: &Session, remote: Remot
     }
 }
 
-/// Makes remote what is wanted, where that failed before; a refusal leaves the word, so that it can be tried again.
-pub(super) async fn try_again(registry: &Registry, session: &Session) -> anyhow::Result<Switched> {
+/// Makes remote again what is wanted, where that failed before or the runtime is another one; a refusal leaves the word, so that it can be
+/// tried again.
+///
+/// `off`: Mission Control does not take the session as it is, and enabling alone does nothing then (measured), so it is switched off first;
+/// whether it was.
+pub(super) async fn again(registry: &Registry, session: &Session, off: Option<&AtomicBool>) -> anyhow::Result<Switched> {
     let wanted = registry.wanted(session.id());
     let turn = Some(turn(&wanted).await?);
-    if wanted.get() == Remote::Off || registry.limit(session.id()).is_over() {
-        return Ok(Switched { remote: Remote::Off, url: None, turn });
-    }
-    let (remote, url) = settle(session, &wanted, Remote::Off).await?;
-    Ok(Switched { remote, url, turn })
-}
-
-/// Shares the session anew, where Mission Control does not take it as it is: enabling alone does nothing then (measured).
-/// `off`: it is switched off for that.
-pub(super) async fn renew(registry: &Registry, session: &Session, off: &AtomicBool) -> anyhow::Result<Switched> {
-    let wanted = registry.wanted(session.id());
-    let turn = Some(turn(&wanted).await?);
-    if wanted.get() != Remote::Off {
+    if let Some(off) = off {
         let late = |_| Err(late());
         timeout(DEADLINE, session.disable_remote()).await.unwrap_or_else(late)?;
         off.store(true, Ordering::Relaxed);
+    }
+    if wanted.get() == Remote::Off || registry.limit(session.id()).is_over() {
+        return Ok(Switched { remote: Remote::Off, url: None, turn });
     }
     let (remote, url) = settle(session, &wanted, Remote::Off).await?;
     Ok(Switched { remote, url, turn })

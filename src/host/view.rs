@@ -71,7 +71,7 @@ impl View {
         let off = Arc::new(AtomicBool::new(false));
         self.renewing = Some(off.clone());
         let (registry, session) = (registry.clone(), session.clone());
-        self.switch.start(async move { remote::renew(&registry, &session, &off).await });
+        self.switch.start(async move { remote::again(&registry, &session, Some(&off)).await });
     }
 
     /// The terminal went away: nobody presses keys or reads any more, and the session leaves as soon as it can.
@@ -184,7 +184,7 @@ impl Host {
                     if self.entry.remote == Remote::Off {
                         let (registry, session) = (self.registry.clone(), self.session.clone());
                         view.trying_again = true;
-                        view.switch.start(async move { remote::try_again(&registry, &session).await });
+                        view.switch.start(async move { remote::again(&registry, &session, None).await });
                     }
                 }
             }
