@@ -1,7 +1,9 @@
 //! `attach`: the live view of a session whose host is elsewhere. It is no client of the session: it reads the journal, and so can neither keep
 //! the session alive nor bring it back.
 
-use tokio::time::timeout;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::choose;
 use crate::cli::Attach;
@@ -19,9 +21,11 @@ use crate::registry::{Record, Registry, SessionEntry};
 use crate::sdk::{Request, SdkError, Session};
 
 /// Longer than GitHub may take.
-const SWITCH_DEADLINE: std::time::Duration = std::time::Duration::from_mins(1);
+const SWITCH_DEADLINE: Duration = Duration::from_mins(1);
 /// How long closing may take; the host sees the end in any case.
-const CLOSE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(3);
+const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+/// How often the status is looked at, of which the journal does not tell all: how much time is left.
+const LOOK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Attach) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
@@ -61,6 +65,7 @@ async fn follow(
     } else if !context.terminal.redraws() {
         context.terminal.say(&Line::new(Tone::Dim, "Ctrl-C leaves, and the session goes on; ? tells the other keys"));
     }
+    let mut looked = Instant::now();
     loop {
         let leave = can_press.then_some(Leave::Leave);
         let columns = context.terminal.size().0;
@@ -79,6 +84,10 @@ async fn follow(
                 }
                 None => return Ok(Exit::Done),
             },
+            () = sleep_until(looked + LOOK) => {
+                looked = Instant::now();
+                entry = registry.entry(&entry.session_id).unwrap_or(entry);
+            }
             signal = context.shutdown.next() => if !dialogue.interrupted(context, signal) {
                 return Ok(Exit::Signal(signal));
             },

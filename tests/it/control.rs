@@ -691,3 +691,18 @@ fn a_refused_lock_is_told_before_the_terminal_is_left() {
     assert_eq!(done.json().pop().unwrap()["keptAwake"], false);
     sandbox.stop_all();
 }
+
+/// Another terminal sees how much time is left, also while nothing happens.
+#[test]
+fn an_attached_view_counts_down() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["start", "--demo", "-d", "--time-limit", "110s"]).expect_code(0);
+    let mut pty = Pty::start(&sandbox, 100, 40, "attach --qr never");
+    let first = pty.shows(" s left");
+    wait_for("another second", PATIENCE, || pty.shows(" s left") != first);
+    sandbox.run(&["on", "--time-limit", "3h"]).expect_code(0);
+    pty.shows("remote on, 2 h 59 m left");
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+    sandbox.stop_all();
+}
