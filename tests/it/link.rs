@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::real_cli_or_return;
 use crate::support::github::{Fault, GitHub, Reply};
 use crate::support::pty::Pty;
+use crate::support::rpc::spawn_server;
 use crate::support::sandbox::{PATIENCE, Sandbox, kill};
 use crate::support::together::wait_for;
 
@@ -139,6 +140,54 @@ fn uploads_that_hang() {
     breaks_and_heals(&github, &sandbox, Duration::ZERO, true, "it did not take events: error sending request", || {
         github.fault("POST", EVENTS, Fault::Hang, None)
     });
+}
+
+/// Nothing happens in it, and when GitHub is back it knows the session no longer: what is uploaded to look after the link is refused, and the
+/// session shared anew.
+#[test]
+fn an_idle_session_that_is_forgotten_during_an_outage() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let url = sandbox.run(&["start", "--detach"]).expect_code(0).stdout;
+    let link = || sandbox.list()[0]["link"].clone();
+    // Until what comes is no longer about the events of its start.
+    std::thread::sleep(Duration::from_secs(16));
+    github.fault("POST", EVENTS, Fault::Status(500, json!({"message": "later"})), None);
+    wait_for("the loss", KNOWN, || link() == "lost");
+    github.heal();
+    github.fault("POST", EVENTS, Fault::Status(404, json!({"message": "Not Found"})), Some(1));
+    wait_for("the refusal", BACK, || {
+        let logs = sandbox.run(&["logs"]).stdout;
+        link() == "connected" && logs.contains("link restored")
+    });
+    let restored = Instant::now();
+    github.model([Reply::text("still there")]);
+    sandbox.run(&["send", "-p", "hello", "--wait"]).expect_code(0);
+    wait_for("uploads and polls", PATIENCE, || {
+        let (uploads, polls) = served(&github, restored);
+        uploads > 0 && polls > 1
+    });
+    assert_eq!(sandbox.run(&["url"]).expect_code(0).stdout, url);
+    sandbox.stop_all();
+}
+
+/// Of a CLI that somebody else started there is no log to read: nobody says that it is connected, and something is uploaded twice a minute.
+#[test]
+fn a_link_that_cannot_be_verified_is_kept_alive() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let mut sandbox = Sandbox::on(&github);
+    let env: Vec<(String, String)> = sandbox.env.clone().into_iter().collect();
+    let server = spawn_server(&cli, &[], &env, &sandbox.path("home"), &sandbox.repo());
+    sandbox.set("COPILOT_CONNECTION_TOKEN", server.token);
+    let mut pty = Pty::start(&sandbox, 100, 60, &format!("start --qr never --server 127.0.0.1:{}", server.port));
+    pty.shows("remote on, link unverified | idle");
+    while github.wait_event("session.info", KNOWN)["data"]["message"] != "copilot-remote looks after the link" {}
+    assert!(!pty.raw().contains("looks after the link"), "nobody is to see it");
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
+    drop(server);
 }
 
 /// It is handed over while it is lost: the next host goes on where the one before was.
