@@ -249,7 +249,7 @@ fn wrong(case: &Case, cli: &str) -> Result<(), String> {
 fn each_has_its_code_message_and_hint() {
     let cli = real_cli_or_return!();
     let cli = cli.to_str().unwrap();
-    run_all(CASES, |case| wrong(case, cli));
+    run_all(CASES, |case| wrong(case, cli).unwrap_or_else(|why| panic!("{why}")));
 }
 
 /// What `doctor` says of the same.
@@ -280,7 +280,7 @@ fn the_doctor_names_the_cause_of_each() {
     let cli = real_cli_or_return!();
     let cli = cli.to_str().unwrap();
     let cases: Vec<&Case> = CASES.iter().filter(|case| case.reason != "unknown-model").collect();
-    run_all(&cases, |case| undiagnosed(case, cli));
+    run_all(&cases, |case| undiagnosed(case, cli).unwrap_or_else(|why| panic!("{why}")));
 }
 
 /// Where all is well it says so, and leaves nothing; what is safe to mend it mends.
@@ -357,7 +357,7 @@ fn the_doctor_watches_the_link() {
         let sandbox = Sandbox::on(&github);
         let done = sandbox.run(&["doctor", "--probe", "--copilot", cli]);
         let named = done.stdout.contains(&format!("failure  link: GitHub could not be reached: {words}"));
-        if done.code == 1 && named { Ok(()) } else { Err(format!("{path} {code}: {}\n{}", done.code, done.stdout)) }
+        assert!(done.code == 1 && named, "{path} {code}: {}\n{}", done.code, done.stdout);
     });
 }
 

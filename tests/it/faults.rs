@@ -18,19 +18,20 @@ const COMMANDS: &str = "/agents/sessions/*/commands";
 /// How long GitHub is broken.
 const OUTAGE: Duration = Duration::from_secs(6);
 
-fn expect(good: bool, what: impl FnOnce() -> String) -> Result<(), String> {
-    if good { Ok(()) } else { Err(what()) }
+/// Fails at once, so that what is left of the row is cleared away and not waited for.
+fn expect(good: bool, what: impl FnOnce() -> String) {
+    assert!(good, "{}", what());
 }
 
 /// Whatever happened, everything can be ended, and then nothing is left.
-fn ends_cleanly(name: &str, sandbox: &Sandbox) -> Result<(), String> {
+fn ends_cleanly(name: &str, sandbox: &Sandbox) {
     let done = sandbox.run(&["stop", "--all"]);
-    expect(done.code == 0, || format!("{name}: stop: {} {}", done.code, done.stderr))?;
+    expect(done.code == 0, || format!("{name}: stop: {} {}", done.code, done.stderr));
     expect(until(Duration::from_secs(10), || sandbox.processes().is_empty()), || {
         format!("{name}: left: {:#?}", sandbox.processes())
-    })?;
+    });
     let left: Vec<String> = sandbox.state_files().into_iter().filter(|file| !file.starts_with("logs/")).collect();
-    expect(left.is_empty(), || format!("{name}: left: {left:?}"))
+    expect(left.is_empty(), || format!("{name}: left: {left:?}"));
 }
 
 /// GitHub, broken at one endpoint while a session is shared: afterwards the session is steered as before, with the same link.
@@ -78,7 +79,7 @@ fn github_breaks_while_a_session_runs() {
         sandbox.run(&["send", "-p", "hello"]);
         std::thread::sleep(OUTAGE);
         let during = sandbox.run(&["status", "--json"]);
-        expect(during.code == 0, || format!("{name}: status: {} {}", during.code, during.stderr))?;
+        expect(during.code == 0, || format!("{name}: status: {} {}", during.code, during.stderr));
         github.heal();
         let healed = Instant::now();
         let well = || {
@@ -88,7 +89,7 @@ fn github_breaks_while_a_session_runs() {
                 && sessions[0]["link"] == "connected"
                 && sessions[0]["url"] == url.trim()
         };
-        expect(until(BACK, well), || format!("{name}: {:?}\n{}", sandbox.list(), sandbox.run(&["logs"]).stdout))?;
+        expect(until(BACK, well), || format!("{name}: {:?}\n{}", sandbox.list(), sandbox.run(&["logs"]).stdout));
         sandbox.spawn(&["wait", "--timeout", "60s"]).finish_within(Duration::from_mins(2));
         // What happened meanwhile is kept and uploaded.
         let answered = sandbox.run(&["logs"]).stdout.contains("agent: said meanwhile");
@@ -96,16 +97,16 @@ fn github_breaks_while_a_session_runs() {
             || github.took("user.message", "hello") && (!answered || github.took("assistant.message", "said meanwhile"));
         expect(until(BACK, nothing_lost), || {
             format!("{name}: Mission Control does not have it: {}", sandbox.run(&["logs"]).stdout)
-        })?;
+        });
         github.clear_model();
         github.model([Reply::text("steered")]);
         github.queue("user_message", "are you there?");
         let steered = || sandbox.run(&["logs"]).stdout.contains("agent: steered");
         expect(until(BACK.saturating_sub(healed.elapsed()).max(Duration::from_secs(15)), steered), || {
             format!("{name}: not steered\n{}", sandbox.run(&["logs"]).stdout)
-        })?;
+        });
         sandbox.assert_token_unseen(&[&during.stdout, &during.stderr]);
-        ends_cleanly(name, &sandbox)
+        ends_cleanly(name, &sandbox);
     });
 }
 
@@ -237,11 +238,11 @@ fn the_runtime_misbehaves_towards_other_terminals() {
         let begun = Instant::now();
         let done = sandbox.spawn(arguments).finish_within(BACK);
         let told = || format!("{name}: {} after {:?}: {}{}", done.code, begun.elapsed(), done.stdout, done.stderr);
-        expect(codes.contains(&done.code) && done.stderr.contains(words), told)?;
+        expect(codes.contains(&done.code) && done.stderr.contains(words), told);
         // It is there still, with its host, or has gone as a whole.
         let sessions = sandbox.list();
-        expect(sessions.len() == usize::from(arguments[0] != "stop"), || format!("{name}: {sessions:?}"))?;
-        ends_cleanly(name, &sandbox)
+        expect(sessions.len() == usize::from(arguments[0] != "stop"), || format!("{name}: {sessions:?}"));
+        ends_cleanly(name, &sandbox);
     });
 }
 
@@ -300,13 +301,13 @@ fn a_flood_of_the_runtimes_log_hides_nothing() {
         let log = output.unwrap().with_file_name("process-1.log");
         fs::write(log, [flood, "\n".as_bytes(), SIGN.as_bytes(), b"\n"].concat()).unwrap();
         let link = || sandbox.list()[0]["link"].clone();
-        expect(until(Duration::from_secs(45), || link() == "lost"), || format!("{name}: {}", link()))?;
-        expect(until(BACK, || link() == "connected"), || format!("{name}: {}", link()))?;
+        expect(until(Duration::from_secs(45), || link() == "lost"), || format!("{name}: {}", link()));
+        expect(until(BACK, || link() == "connected"), || format!("{name}: {}", link()));
         let logs = sandbox.run(&["logs"]).stdout;
         let lost: Vec<&str> = logs.lines().filter(|line| line.contains("link lost")).collect();
-        expect(lost.len() == 1 && lost[0].contains("refused the session's events: Some(404)"), || format!("{name}: {logs}"))?;
-        expect(peak() - before < 8 * MB, || format!("{name}: {} bytes more", peak() - before))?;
-        ends_cleanly(name, &sandbox)
+        expect(lost.len() == 1 && lost[0].contains("refused the session's events: Some(404)"), || format!("{name}: {logs}"));
+        expect(peak() - before < 8 * MB, || format!("{name}: {} bytes more", peak() - before));
+        ends_cleanly(name, &sandbox);
     });
 }
 
@@ -395,17 +396,15 @@ fn events_of_every_kind_harm_nothing() {
         sandbox.run(&["stop"]);
         let done = running.finish();
         let tail: String = done.stderr.chars().rev().take(2000).collect::<Vec<_>>().into_iter().rev().collect();
-        expect(done.code == 0, || format!("{name}: {}: {tail}", done.code))?;
-        expect(done.stderr.contains(words) && done.stderr.contains("session ended, not from here"), || {
-            format!("{name}: {tail}")
-        })?;
+        expect(done.code == 0, || format!("{name}: {}: {tail}", done.code));
+        expect(done.stderr.contains(words) && done.stderr.contains("session ended, not from here"), || format!("{name}: {tail}"));
         // Every line is whole, and all that was said is there, once and in its order.
         let lines = done.json();
         let said = lines.iter().filter(|line| line["type"] == "message").map(|line| &line["text"]);
         let sent = timeline.iter().map(|step| &step["message"]).filter(|text| text.is_string());
-        expect(said.clone().eq(sent.clone()), || format!("{name}: {} messages of {}", said.count(), sent.count()))?;
-        expect(!done.stderr.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), || format!("{name}: not sanitised"))?;
-        ends_cleanly(name, &sandbox)
+        expect(said.clone().eq(sent.clone()), || format!("{name}: {} messages of {}", said.count(), sent.count()));
+        expect(!done.stderr.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']), || format!("{name}: not sanitised"));
+        ends_cleanly(name, &sandbox);
     });
 }
 
@@ -433,7 +432,7 @@ fn processes_die_in_the_middle_of_a_turn() {
         let id = sandbox.list()[0]["sessionId"].clone();
         sandbox.run(&["send", "-p", "go"]).expect_code(0);
         let tool = || sandbox.processes().into_iter().find(|(_, command)| command.starts_with("sleep 1234"));
-        expect(until(BACK, || tool().is_some()), || format!("{name}: the tool does not run"))?;
+        expect(until(BACK, || tool().is_some()), || format!("{name}: the tool does not run"));
         let those: Vec<u32> =
             sandbox.processes().into_iter().filter(|(_, command)| command.contains(whom)).map(|(pid, _)| pid).collect();
         let mut since = Instant::now();
@@ -444,7 +443,7 @@ fn processes_die_in_the_middle_of_a_turn() {
         if *goes_on && *signal == "KILL" {
             // Until then the registry says what was before.
             let relaunched = || sandbox.run(&["events"]).stdout.contains("\"relaunched\"");
-            expect(until(BACK, relaunched), || format!("{name}: not relaunched: {}", logs()))?;
+            expect(until(BACK, relaunched), || format!("{name}: not relaunched: {}", logs()));
             since = Instant::now();
         }
         if *signal == "STOP" {
@@ -462,16 +461,16 @@ fn processes_die_in_the_middle_of_a_turn() {
             there == *goes_on
         };
         // The same session, with the same link.
-        expect(until(BACK, as_it_was), || format!("{name}: {:?} after {:?}", sandbox.list(), since.elapsed()))?;
+        expect(until(BACK, as_it_was), || format!("{name}: {:?} after {:?}", sandbox.list(), since.elapsed()));
         if *goes_on {
             let polled = || github.requests().iter().any(|request| request.at > since && request.is("GET", COMMANDS));
-            expect(until(BACK, polled), || format!("{name}: nobody asks for commands"))?;
+            expect(until(BACK, polled), || format!("{name}: nobody asks for commands"));
             // The turn was broken off, or goes on to its end.
             let end = if *signal == "KILL" { "the turn that was running was interrupted" } else { "agent: the end of it" };
             if let Some((pid, _)) = tool().filter(|_| *signal == "STOP") {
                 kill(pid, "TERM");
             }
-            expect(until(BACK, || logs().contains(end)), || format!("{name}: no {end:?}: {}", logs()))?;
+            expect(until(BACK, || logs().contains(end)), || format!("{name}: no {end:?}: {}", logs()));
         }
         // Tools of a runtime that was killed can go on (see the README): they are not ours to find.
         for (pid, command) in sandbox.processes() {
@@ -479,6 +478,6 @@ fn processes_die_in_the_middle_of_a_turn() {
                 kill(pid, "KILL");
             }
         }
-        ends_cleanly(name, &sandbox)
+        ends_cleanly(name, &sandbox);
     });
 }
