@@ -33,7 +33,7 @@ const KINDS: [&str; 17] = [
 ];
 
 /// Whether it is one of them.
-fn is_read(event: &&Value) -> bool {
+fn is_read(event: &Value) -> bool {
     KINDS.contains(&event["type"].as_str().unwrap_or_default())
 }
 
@@ -71,7 +71,7 @@ impl Story<'_> {
             panic!("no {kind} after:\n{}\nbut:\n{}", self.told.join("\n"), since.join("\n"));
         };
         self.seen += events.len();
-        self.told.extend(events.iter().filter(is_read).map(tell));
+        self.told.extend(events.iter().filter(|event| is_read(event)).map(tell));
         events.into_iter().next_back().expect("the last one is of this kind")
     }
 }
@@ -176,10 +176,10 @@ fn tell_all(server: &Server, folder: &Path) -> Vec<String> {
     }
     let came = rpc.events();
     let known = |events: &[Value]| -> Vec<(Value, Value)> {
-        events.iter().filter(is_read).map(|event| (event["type"].clone(), event["id"].clone())).collect()
+        events.iter().filter(|event| is_read(event)).map(|event| (event["type"].clone(), event["id"].clone())).collect()
     };
     assert_eq!(known(&logged), known(&came));
-    for event in logged.iter().filter(is_read) {
+    for event in logged.iter().filter(|event| is_read(event)) {
         story.told.push(format!("  logged: {} ephemeral={}", event["type"], event["ephemeral"]));
     }
 

@@ -305,7 +305,7 @@ fn a_flood_of_the_runtimes_log_hides_nothing() {
         expect(until(BACK, || link() == "connected"), || format!("{name}: {}", link()));
         let logs = sandbox.run(&["logs"]).stdout;
         let lost: Vec<&str> = logs.lines().filter(|line| line.contains("link lost")).collect();
-        expect(lost.len() == 1 && lost[0].contains("refused the session's events: Some(404)"), || format!("{name}: {logs}"));
+        expect(lost.len() == 1 && lost[0].contains("refused the session's events"), || format!("{name}: {logs}"));
         expect(peak() - before < 8 * MB, || format!("{name}: {} bytes more", peak() - before));
         ends_cleanly(name, &sandbox);
     });

@@ -116,7 +116,7 @@ fn a_network_that_is_gone_for_a_minute() {
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
     breaks_and_heals(&github, &sandbox, Duration::from_mins(1), false, "Mission Control does not follow the session", || {
-        github.fault("*", "*", Fault::Drop, None)
+        github.fault("*", "*", Fault::Drop, None);
     });
 }
 
@@ -138,7 +138,7 @@ fn uploads_that_hang() {
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
     breaks_and_heals(&github, &sandbox, Duration::ZERO, true, "it did not take events: error sending request", || {
-        github.fault("POST", EVENTS, Fault::Hang, None)
+        github.fault("POST", EVENTS, Fault::Hang, None);
     });
 }
 
