@@ -6,11 +6,10 @@ use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The time and the level take less.
-const HEAD: usize = 48;
 /// So much is read at once; a flood is read over some looks.
 const MOST: u64 = 1024 * 1024;
 
@@ -98,9 +97,10 @@ fn new_lines(file: &Path, from: &mut u64) -> Option<String> {
 
 impl Sign {
     fn parse(line: &str) -> Option<Self> {
-        // Behind the time and the level: elsewhere it is somebody's words.
         let (head, said) = line.split_once("[rust:remote::api_")?;
-        if head.len() > HEAD {
+        // Behind the time and the level: elsewhere it is somebody's words.
+        let [time, level] = head.split_whitespace().collect::<Vec<_>>()[..] else { return None };
+        if time.parse::<Timestamp>().is_err() || !level.starts_with('[') {
             return None;
         }
         let (_, said) = said.split_once("] ")?;
@@ -179,5 +179,10 @@ mod tests {
         assert_eq!((sign.control_id.as_deref(), sign.events), (Some("mc-1"), Some(3)));
         let sign = Sign::parse(LINES[2].0).unwrap();
         assert_eq!((sign.why.as_str(), sign.events, sign.control_id), ("HTTP 404", Some(1), None));
+        // Somebody's words.
+        for words in ["", "x ", "2026-01-01T00:00:00.000Z [INFO] said: ", "yesterday [WARNING] "] {
+            let at = LINES[2].0.find("[rust").unwrap();
+            assert_eq!(Sign::parse(&format!("{words}{}", &LINES[2].0[at..])), None, "{words}");
+        }
     }
 }
