@@ -1,5 +1,6 @@
 //! The stand-in runtime as a process, behind `--demo`: started with the arguments that the real CLI gets.
 
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 
 use crate::demo::{self, Died, Script};
@@ -10,9 +11,12 @@ use crate::terminal::Terminal;
 /// A log with nothing in it, in the folder that the arguments say: of a link nothing is lost here.
 fn keep_log() -> anyhow::Result<()> {
     let folder = std::env::args_os().skip_while(|argument| argument != "--log-dir").nth(1);
-    if let Some(folder) = folder {
-        std::fs::write(PathBuf::from(folder).join("process-stand-in.log"), "")?;
-    }
+    let Some(folder) = folder else { return Ok(()) };
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(PathBuf::from(folder).join("process-stand-in.log"))?;
     Ok(())
 }
 
