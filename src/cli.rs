@@ -43,7 +43,7 @@ pub(crate) struct Global {
     #[arg(long, value_name = "WHEN", global = true)]
     pub(crate) color: Option<When>,
 
-    /// Whole lines only, for screen readers: nothing is drawn over, and no QR code without --qr always
+    /// Whole lines only, for screen readers: nothing is drawn over but what you type, and no QR code without --qr always
     #[arg(long, global = true)]
     pub(crate) plain: bool,
 }

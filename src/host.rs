@@ -448,8 +448,6 @@ impl Opening<'_> {
         let taking = registry::Host::take(self.registry, &id);
         let mut hold = context.within("waiting for another host of the session", deadline, taking).await?;
         context.keep_journal(self.registry.journal(&id)?);
-        let rules = Rules::new(plan.options.allowed.clone(), plan.options.denied.clone());
-        self.registry.keep_rules(&id, &rules)?;
         let started = self.first(|event| match event {
             Event::Started(attached) => Ok(attached),
             other => Err(other),
@@ -502,6 +500,8 @@ impl Opening<'_> {
         }
         entry.connection = connection;
         entry.kept_awake = (plan.keep_awake != KeepAwake::Never).then_some(false);
+        // A start that fails leaves them as they were.
+        self.registry.keep_rules(&entry.session_id, &Rules::new(entry.allowed.clone(), entry.denied.clone()))?;
         hold.publish(&entry)?;
         context.record(&Update::Ready(&entry));
         Ok((entry, hold))

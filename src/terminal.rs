@@ -234,7 +234,7 @@ impl Terminal {
 
     /// Whether stdout is a screen that can be drawn anew.
     pub(crate) fn redraws_stdout(&self) -> bool {
-        self.stdout_tty && !self.dumb
+        self.stdout_tty && !self.dumb && !self.talk.plain
     }
 
     /// Before something is shown again: clears the screen, or leaves an empty line where there is none.

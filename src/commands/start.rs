@@ -120,7 +120,7 @@ async fn open(
         time_limit,
         keep_awake,
     };
-    let mut host = match Host::open(context, plan).await {
+    let mut host = match Box::pin(Host::open(context, plan)).await {
         Ok(host) => host,
         Err(error) => {
             if let Some(worktree) = made {

@@ -52,11 +52,8 @@ impl Host {
         self.publish(context);
 
         self.resume(context, deadline).await?;
-        let ending = async {
-            dead.forget().await;
-            anyhow::Ok(())
-        };
-        context.within("ending the Copilot CLI", deadline, ending).await?;
+        // Nobody waits for what is left of it.
+        tokio::spawn(dead.forget());
         context.tell(&Update::Relaunched { interrupted })?;
         if let Err(error) = self.share_again(context, deadline).await {
             if error.is::<crate::error::Interrupted>() {

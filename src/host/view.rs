@@ -61,6 +61,13 @@ impl View {
         self.switch.is_idle()
     }
 
+    /// Nothing waits for what is being switched.
+    fn drop_switch(&mut self) {
+        self.switch = Switch::idle();
+        self.renewing = None;
+        self.trying_again = false;
+    }
+
     /// Stops sharing.
     pub(super) fn switch_off(&mut self, host: &Host) {
         self.switch.start(host.switching(Remote::Off));
@@ -211,9 +218,7 @@ impl Host {
         self.dialogue.clear();
         self.dialogue.keep_up(context, None);
         // What was being switched is settled by the recovery.
-        view.switch = Switch::idle();
-        view.renewing = None;
-        view.trying_again = false;
+        view.drop_switch();
         while let Err(error) = self.recover(context).await {
             match error.downcast()? {
                 Interrupted(Signal::Hangup) if detach_on_hangup || view.leaving => {
@@ -239,13 +244,11 @@ impl Host {
                     context.terminal.say(&Line::new(Tone::Attention, why));
                 }
             }
-            // It is shared anew or again: that looks at the word, and stops.
-            Action::Switch(Remote::Off) if !view.may_switch() => {
-                let written = self.registry.wanted(&self.entry.session_id).set(Remote::Off);
-                context.terminal.say(&Line::new(Tone::Dim, "switching remote off…"));
-                context.told_once(written, "remote is not switched off");
-            }
             Action::Switch(remote) => {
+                if remote == Remote::Off {
+                    // Off does not wait for what is under way; what comes on late of it is switched off.
+                    view.drop_switch();
+                }
                 let switch = self.switching(remote);
                 view.switch.begin(context, &self.entry, remote, switch);
             }

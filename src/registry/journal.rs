@@ -248,7 +248,12 @@ impl Reader {
 
     /// Leaves out what was written so far.
     pub(crate) fn skip_to_end(&mut self) -> io::Result<()> {
-        self.file = BufReader::new(File::open(&self.path)?);
+        match File::open(&self.path) {
+            Ok(newest) => self.file = BufReader::new(newest),
+            // Between the old one and the new one there is none for a moment.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
         self.begun.clear();
         self.file.seek(SeekFrom::End(0)).map(drop)
     }

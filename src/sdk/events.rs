@@ -1,6 +1,6 @@
 //! What happens in a session, event by event, and nothing left out.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use super::{Event, SdkError, Session, missed};
 const LOG_DEADLINE: Duration = Duration::from_secs(20);
 /// As many events as one read may give.
 const PAGE: u16 = 1000;
-/// More than the SDK's two queues hold together: what is known already comes again from no farther back.
-const LATEST: usize = 2048;
+/// So many events are remembered: one of them is in the log, where it goes on.
+const LATEST: usize = 1024;
 
 /// What happens in a session, from its creation on.
 pub(crate) struct Events {
@@ -27,6 +27,8 @@ pub(crate) struct Events {
     /// Known, and still to be given out.
     past: VecDeque<Event>,
     known: Known,
+    /// What was read of the log, and may still come, hashed ids as well: the queues of the SDK have no end.
+    read: HashSet<u64>,
     /// So many are missing, and are looked for.
     search: Option<(u64, BoxFuture<'static, Option<Vec<Entry>>>)>,
     /// What came while they were missing.
@@ -36,19 +38,26 @@ pub(crate) struct Events {
 
 /// An event with its id.
 struct Entry {
-    id: String,
+    id: u64,
+    /// It is part of the session.
+    lasting: bool,
     event: Event,
 }
 
 impl From<SessionEvent> for Entry {
     fn from(event: SessionEvent) -> Self {
-        Self { event: Event::parse(&event.event_type, &event.data), id: event.id }
+        let lasting = event.ephemeral != Some(true);
+        Self { event: Event::parse(&event.event_type, &event.data), id: hash(&event.id), lasting }
     }
 }
 
-/// The ids of the latest events, hashed.
+/// The hashed ids of the latest events that were given out.
 #[derive(Clone, Default)]
-struct Known(VecDeque<u64>);
+struct Known {
+    latest: VecDeque<u64>,
+    /// The latest that is part of the session: behind it there may be any number of others.
+    lasting: Option<u64>,
+}
 
 impl Events {
     pub(super) fn new(session: Session, subscription: EventSubscription) -> Self {
@@ -57,6 +66,7 @@ impl Events {
             subscription,
             past: VecDeque::new(),
             known: Known::default(),
+            read: HashSet::new(),
             search: None,
             after: None,
             already_in_use: false,
@@ -79,7 +89,7 @@ impl Events {
     /// Takes in what happened so far in a session in the cloud: of the first events of one, some are never sent (measured).
     pub(crate) async fn catch_up(&mut self) -> Result<(), SdkError> {
         let answer = self.session.call("session.getMessages", json!({})).await?;
-        entries(&answer).for_each(|entry| self.take(entry));
+        self.take_read(entries(&answer).collect());
         Ok(())
     }
 
@@ -93,14 +103,19 @@ impl Events {
                 return Some(event);
             }
             if let Some((count, search)) = &mut self.search {
-                match search.await {
-                    Some(found) => found.into_iter().for_each(|entry| self.take(entry)),
-                    None => self.past.push_back(Event::Missed(*count)),
-                }
+                let (count, found) = (*count, search.await);
                 self.search = None;
-                if let Some(after) = self.after.take() {
+                let after = self.after.take();
+                // What the log does not have any more is older than all that it has.
+                let is_found = |after: &Entry| found.iter().flatten().any(|entry| entry.id == after.id);
+                let is_read = after.as_ref().is_some_and(is_found);
+                if found.is_none() {
+                    self.past.push_back(Event::Missed(count));
+                }
+                if let Some(after) = after.filter(|_| !is_read) {
                     self.take(after);
                 }
+                self.take_read(found.unwrap_or_default());
                 continue;
             }
             let received = self.subscription.recv().await;
@@ -108,7 +123,9 @@ impl Events {
             match received {
                 Ok(event) => {
                     let event = Entry::from(event);
-                    if dropped > 0 {
+                    if self.read.remove(&event.id) {
+                        // It was given out.
+                    } else if dropped > 0 {
                         self.after = Some(event);
                     } else {
                         self.take(event);
@@ -127,34 +144,35 @@ impl Events {
         }
     }
 
-    /// What is known comes once.
+    /// To be given out.
     fn take(&mut self, entry: Entry) {
-        if entry.id.is_empty() || self.known.add(&entry.id) {
-            self.past.push_back(entry.event);
+        self.known.latest.truncate(LATEST - 1);
+        self.known.latest.push_front(entry.id);
+        if entry.lasting {
+            self.known.lasting = Some(entry.id);
+        }
+        self.past.push_back(entry.event);
+    }
+
+    /// The same of what may still come.
+    fn take_read(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            self.read.insert(entry.id);
+            self.take(entry);
         }
     }
 }
 
 impl Known {
-    fn hash(id: &str) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
-        hasher.finish()
+    fn has(&self, id: u64) -> bool {
+        self.lasting == Some(id) || self.latest.contains(&id)
     }
+}
 
-    fn has(&self, id: &str) -> bool {
-        self.0.contains(&Self::hash(id))
-    }
-
-    /// Whether it is new.
-    fn add(&mut self, id: &str) -> bool {
-        let new = !self.has(id);
-        if new {
-            self.0.truncate(LATEST - 1);
-            self.0.push_front(Self::hash(id));
-        }
-        new
-    }
+fn hash(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What the runtime's log has after the latest event that is known; None: it does not say.
@@ -167,7 +185,7 @@ async fn after(session: Session, known: Known) -> Option<Vec<Entry>> {
     loop {
         let page = session.call("session.eventLog.read", params).await.ok()?;
         for entry in entries(&page) {
-            if known.has(&entry.id) {
+            if known.has(entry.id) {
                 found = Some(Vec::new());
             } else if let Some(found) = &mut found {
                 found.push(entry);
@@ -183,7 +201,8 @@ async fn after(session: Session, known: Known) -> Option<Vec<Entry>> {
 /// The events of an answer.
 fn entries(answer: &serde_json::Value) -> impl Iterator<Item = Entry> {
     answer["events"].as_array().into_iter().flatten().map(|event| Entry {
-        id: event["id"].as_str().unwrap_or_default().to_owned(),
+        id: hash(event["id"].as_str().unwrap_or_default()),
+        lasting: event["ephemeral"] != true,
         event: Event::parse(event["type"].as_str().unwrap_or_default(), &event["data"]),
     })
 }

@@ -390,6 +390,10 @@ fn the_doctor_reads_the_settings() {
     sandbox.set("COPILOT_REMOTE_TIMEOUT", "soon");
     let done = sandbox.run(&["doctor", "--demo"]).expect_code(2);
     assert!(done.stdout.contains("failure  settings: COPILOT_REMOTE_TIMEOUT=soon"), "{}", done.stdout);
+    // However short the checks are to be, the link is watched for as long as that takes.
+    sandbox.unset("COPILOT_REMOTE_TIMEOUT");
+    let done = sandbox.run(&["doctor", "--demo", "--probe", "--timeout", "4s"]).expect_code(0);
+    assert!(done.stdout.contains("ok       link: events are taken"), "{}", done.stdout);
 }
 
 /// The CLI remembers a policy across runs: it is made to look again, once.

@@ -230,6 +230,10 @@ fn rules_outlive_the_logs_until_they_are_taken_back() {
         }
     }
     let of = |ready: &Value| [ready["allowedTools"].clone(), ready["deniedTools"].clone(), ready["permissionMode"].clone()];
+    // A start that fails takes nothing back.
+    github.fault("*", "/agents/sessions*", Fault::Status(403, json!({"message": "no"})), None);
+    sandbox.run(&["start", "--resume", id, "--ask"]).expect_code(7);
+    github.heal();
     let after = resume(&sandbox, &["--resume", id, "--allow-all"]);
     assert_eq!(of(&after), [json!(["shell(touch:*)"]), json!(["shell(rm:*)"]), json!("allow-all")]);
     github.model([Reply::bash("rm -f x"), Reply::text("not run")]);

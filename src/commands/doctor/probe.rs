@@ -158,7 +158,9 @@ impl Examination {
             }
             Ok::<_, SdkError>((is_clear(&signs), signs))
         };
-        let watched = context.step("watching the link", self.deadline(), watching).await;
+        // That takes its time, however little the checks have.
+        let deadline = Deadline::new(self.limit + WATCHED_AGAIN);
+        let watched = context.step("watching the link", deadline, watching).await;
         let Some((lost, signs)) = self.keep("link", watched)? else { return Ok(()) };
         let Some(sign) = signs.last() else {
             self.add("link", Finding::Ok, "events are taken, and commands are asked for");
