@@ -13,7 +13,7 @@ mod support {
 mod world;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn taken(pid: u64) -> (u64, usize) {
     (line.trim().trim_end_matches(" kB").parse().unwrap_or_default(), files)
 }
 
-fn main() {
+fn main() -> ExitCode {
     let turns: usize = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(10_000);
     let world = World::new();
     let turn = |number: usize| {
@@ -91,7 +91,5 @@ fn main() {
     let [(first, files), (last, more)] = samples[..] else { panic!("the session ended early") };
     let good = last * 10 <= first * 11 && more <= files && missed == 0;
     say(if good { "memory and files stay as they are" } else { "OVER BUDGET: memory or files grow, or events are missed" });
-    if !good {
-        std::process::exit(1);
-    }
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
