@@ -110,6 +110,30 @@ pub(crate) enum Command {
     /// With --wait, stdout gets what the agent said last, once it waits for a prompt again.
     Send(Send),
 
+    /// Answer what a session waits for
+    ///
+    /// A permission, a question, a plan, a form, another model after a rate limit, a sign-in of an MCP server. Without an answer, what waits
+    /// is listed. Where several wait, --request says which one is meant. Ends with 3 where nothing waits.
+    Answer(Answer),
+
+    /// Break off what the agent is at; the session goes on
+    ///
+    /// Prompts that wait for their turn are dropped with it.
+    Interrupt(Interrupt),
+
+    /// Print what a session changed, as a patch
+    ///
+    /// Against the last commit, unless an option says otherwise.
+    Diff(Diff),
+
+    /// Show what a session used: tokens, requests, context, and what is left of the account's quota
+    Usage(Target),
+
+    /// Take back what was done since a prompt: the conversation, and the files that the agent changed
+    ///
+    /// Shows what would change and asks, unless --yes says so before. Files that somebody else changed since are left as they are.
+    Undo(Undo),
+
     /// Print what happened in a session, as JSON Lines
     Events(Events),
 
@@ -146,7 +170,7 @@ pub(crate) enum Command {
 }
 
 /// The commands that have a man page.
-pub(crate) const PAGES: [&str; 23] = [
+pub(crate) const PAGES: [&str; 28] = [
     "start",
     "on-demand",
     "cloud",
@@ -163,6 +187,11 @@ pub(crate) const PAGES: [&str; 23] = [
     "logs",
     "attach",
     "send",
+    "answer",
+    "interrupt",
+    "diff",
+    "usage",
+    "undo",
     "events",
     "wait",
     "stop",
@@ -318,9 +347,37 @@ pub(crate) struct SessionArgs {
     #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) name: Option<String>,
 
-    /// Use this model instead of the account's default
+    /// Use this model instead of the one of your settings
     #[arg(long, value_name = "MODEL", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
+
+    /// The model's reasoning effort: low, medium, high, and what else it has
+    #[arg(long, visible_alias = "reasoning-effort", value_name = "LEVEL", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) effort: Option<String>,
+
+    /// Use this custom agent, of yours or of the repository
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) agent: Option<String>,
+
+    /// What the agent is to do: answer and ask, plan first, or go on by itself
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<Mode>,
+
+    /// Let the session use this folder, too; again for more
+    #[arg(long, value_name = "DIR")]
+    pub(crate) add_dir: Vec<PathBuf>,
+
+    /// Start the MCP servers of this file, too, which is written as ~/.copilot/mcp-config.json; again for more
+    #[arg(long, alias = "additional-mcp-config", value_name = "FILE")]
+    pub(crate) mcp_config: Vec<PathBuf>,
+
+    /// Leave out custom instructions: AGENTS.md and the like, and your own
+    #[arg(long)]
+    pub(crate) no_custom_instructions: bool,
+
+    /// Trust the folder for this session: hooks and MCP servers of its repository run, as you
+    #[arg(long)]
+    pub(crate) trust: bool,
 
     /// Send a first prompt; `-` reads it from stdin
     #[arg(short, long, value_name = "TEXT|-", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -385,6 +442,28 @@ pub(crate) struct SessionArgs {
 
     #[command(flatten)]
     pub(crate) qr: QrArgs,
+}
+
+/// `--mode`, in the Copilot CLI's own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// It works, and asks
+    Interactive,
+    /// It makes a plan, which you approve
+    Plan,
+    /// It goes on by itself until it is done
+    Autopilot,
+}
+
+impl Mode {
+    /// The runtime's word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Mode::Interactive => "interactive",
+            Mode::Plan => "plan",
+            Mode::Autopilot => "autopilot",
+        }
+    }
 }
 
 /// `--keep-awake`.
@@ -637,6 +716,14 @@ pub(crate) struct Send {
     #[arg(short, long, value_name = "TEXT|-", required = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) prompt: String,
 
+    /// Send this file or folder along: an image as an image; again for more
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Vec<PathBuf>,
+
+    /// What the agent is to do with this prompt
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<Mode>,
+
     /// Wait until the agent is done with it: 0 then, 1 if the turn failed, 9 if it needs input
     #[arg(long)]
     pub(crate) wait: bool,
@@ -644,6 +731,96 @@ pub(crate) struct Send {
     /// The longest time until it is sent, or with --wait until the agent is done; the default is 60s, with --wait none
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+}
+
+/// Arguments of `answer`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("said").args(["allow", "allow_session", "deny", "text", "words", "list"]))]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub(crate) struct Answer {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// An answer in words, after the session: to a question, a choice or your own words; what is filled into a form
+    #[arg(value_name = "TEXT")]
+    pub(crate) words: Option<String>,
+
+    /// Allow it once; approve a plan; switch to another model
+    #[arg(long)]
+    pub(crate) allow: bool,
+
+    /// Allow it, and what is like it, for the rest of the session
+    #[arg(long)]
+    pub(crate) allow_session: bool,
+
+    /// Deny it: the turn is broken off, or goes on where the agent is told why
+    #[arg(long, value_name = "WHY", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) deny: Option<String>,
+
+    /// An answer in words, where the only session is meant; `-` reads it from stdin
+    #[arg(long, value_name = "TEXT|-", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) text: Option<String>,
+
+    /// Only list what waits, with the ids
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    /// Which request is meant: its id, or the beginning of it
+    #[arg(long, value_name = "ID")]
+    pub(crate) request: Option<String>,
+
+    /// The longest time until it is answered; the default is 60s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Arguments of `interrupt`.
+#[derive(Debug, Args)]
+pub(crate) struct Interrupt {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// The longest time until the agent has stopped; the default is 60s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// Against the repository's default branch
+    #[arg(long, conflicts_with = "since_start")]
+    pub(crate) branch: bool,
+
+    /// What the session itself changed, since it began
+    #[arg(long = "session")]
+    pub(crate) since_start: bool,
+}
+
+/// Arguments of `undo`.
+#[derive(Debug, Args)]
+pub(crate) struct Undo {
+    #[command(flatten)]
+    pub(crate) target: Target,
+
+    /// The prompt that is taken back, with all that came after it: its id, or the beginning of it; the default is the last one
+    #[arg(long, value_name = "ID")]
+    pub(crate) to: Option<String>,
+
+    /// Only list the prompts that can be taken back
+    #[arg(long, conflicts_with_all = ["to", "yes"])]
+    pub(crate) list: bool,
+
+    /// Leave the files as they are
+    #[arg(long)]
+    pub(crate) keep_files: bool,
+
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 /// Arguments of `events`.

@@ -1,11 +1,14 @@
 //! One file a command, one function each.
 
+pub(crate) mod answer;
 pub(crate) mod attach;
 pub(crate) mod cloud;
 pub(crate) mod completions;
 pub(crate) mod demo_runtime;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod events;
+pub(crate) mod interrupt;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod man;
@@ -20,5 +23,7 @@ pub(crate) mod share;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod undo;
 pub(crate) mod url;
+pub(crate) mod usage;
 pub(crate) mod wait;

@@ -9,10 +9,12 @@
 //! - [`session`]: what is remembered of one session
 //! - [`hub`]: who is connected, and what everybody is told
 //! - [`methods`]: the answer to each method
+//! - [`person`]: the same of those about the person and the work of a session
 //! - [`player`]: the person with the phone and the agent, acted out
 
 mod hub;
 mod methods;
+mod person;
 mod player;
 mod script;
 mod session;

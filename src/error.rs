@@ -130,6 +130,13 @@ pub(crate) struct TaskNeedsInput {
 #[error("the task ended before its agent was done")]
 pub(crate) struct TaskEnded;
 
+/// There is nothing that could be answered or undone.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(crate) struct NothingWaits {
+    pub(crate) what: String,
+}
+
 /// There is no link, as the session is not shared.
 #[derive(Debug, thiserror::Error)]
 #[error("remote is off for session {session}, so it has no link")]
@@ -212,7 +219,7 @@ impl From<&anyhow::Error> for Report {
         }
         if error.is::<InputNeeded>() {
             let report = Report::new(Exit::Input, "input", error);
-            return report.hint("answer it in Mission Control; `copilot-remote logs` shows what is asked");
+            return report.hint("answer it in Mission Control, or here: copilot-remote answer; --list shows what is asked");
         }
         if error.is::<TurnFailed>() {
             return Report::new(Exit::Failed, "turn-failed", error);
@@ -228,6 +235,9 @@ impl From<&anyhow::Error> for Report {
         }
         if error.is::<TasksFailed>() {
             return Report::new(Exit::Failed, "tasks-failed", error);
+        }
+        if error.is::<NothingWaits>() {
+            return Report::new(Exit::NoSession, "nothing-waits", error);
         }
         if error.is::<NotShared>() {
             return Report::new(Exit::Failed, "remote-is-off", error).hint("switch it on: copilot-remote on");
@@ -284,6 +294,8 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
         SdkError::CliNotFound { .. } => Report::new(Exit::NoCli, "no-cli", error)
             .hint(INSTALL)
             .hint("it is elsewhere: --copilot PATH, or COPILOT_CLI_PATH; without it: copilot-remote start --demo"),
+        SdkError::Incompatible { new: true, .. } => Report::new(Exit::NoCli, "unusable-cli", error)
+            .hint("update copilot-remote; until then, an older one does: npm install -g @github/copilot@1.0.102"),
         SdkError::CliUnusable { .. } | SdkError::CliExited { .. } | SdkError::Incompatible { .. } => {
             Report::new(Exit::NoCli, "unusable-cli", error).hint(INSTALL)
         }
@@ -300,6 +312,16 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
         SdkError::UnknownModel { .. } => {
             Report::new(Exit::Usage, "unknown-model", error).hint("leave --model out for the account's default")
         }
+        SdkError::UnknownAgent { .. } => {
+            Report::new(Exit::Usage, "unknown-agent", error).hint("leave --agent out for the usual one")
+        }
+        SdkError::McpServer { .. } => Report::new(Exit::Usage, "mcp-config", error)
+            .hint("as in ~/.copilot/mcp-config.json: {\"mcpServers\":{\"NAME\":{\"command\":\"PROGRAM\",\"args\":[]}}}"),
+        SdkError::Managed { .. } => Report::new(Exit::Refused, "managed", error)
+            .hint("whoever administers them can change that; copilot-remote doctor shows what they say"),
+        SdkError::NoAnswer { .. } => Report::new(Exit::Usage, "no-answer", error)
+            .hint("what is asked, and how it is answered: copilot-remote answer --list"),
+        SdkError::NotNow { .. } => Report::new(Exit::Failed, "not-now", error),
         SdkError::PolicyNotTaken { .. } => Report::new(Exit::Refused, "policy-not-taken", error)
             .hint("a policy of the organisation may forbid it; a newer Copilot CLI may help: npm install -g @github/copilot"),
         SdkError::VisibilityRefused { .. } => Report::new(Exit::Refused, "visibility-refused", error)

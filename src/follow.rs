@@ -9,7 +9,7 @@ use crate::choose::{self, ChooseError};
 use crate::context::Context;
 use crate::error::Exit;
 use crate::registry::{Activity, Reader, Record, Registry};
-use crate::sdk::SdkError;
+use crate::sdk::{Request, SdkError};
 
 /// How often it is looked for something new …
 const POLL: Duration = Duration::from_millis(20);
@@ -55,6 +55,22 @@ pub(crate) async fn print(
             return Ok(Exit::Signal(signal));
         }
     }
+}
+
+/// What waits for a person, by all that a journal has so far.
+pub(crate) fn waiting(follower: &mut Follower) -> io::Result<Vec<Request>> {
+    let mut waiting: Vec<Request> = Vec::new();
+    while let Some(record) = follower.there()? {
+        let told = record.told();
+        match told.kind.as_str() {
+            "input" => waiting.extend(told.request()),
+            "answered" => waiting.retain(|request| request.id != told.id),
+            "idle" | "turnAborted" => waiting.retain(|request| !request.kind.holds_up()),
+            "ready" | "relaunched" | "ended" => waiting.clear(),
+            _ => {}
+        }
+    }
+    Ok(waiting)
 }
 
 /// One line of JSON, where there is something for programs.

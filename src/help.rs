@@ -50,6 +50,7 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
                 "copilot-remote start --hook 'input=curl -s --data-raw \"$COPILOT_REMOTE_HOOK_MESSAGE\" https://ntfy.example.com/desk'",
             ),
             ("In a git worktree of its own:", "copilot-remote start --worktree fix/login"),
+            ("Plan first, with a custom agent:", "copilot-remote start --agent reviewer --mode plan"),
             ("Go on with the last session of this repository:", "copilot-remote start --continue"),
             ("Keep the code as a picture:", "copilot-remote start --qr-file session.png"),
             ("Sign in with a token that only this session uses:", "copilot-remote start --token-stdin < token.txt"),
@@ -97,7 +98,27 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
         "attach" => &[("Look at a session in the background:", "copilot-remote attach 'login test'")],
         "send" => &[
             ("Be told when the agent is done:", "copilot-remote send -p 'run the tests' --wait && notify"),
+            ("With a picture of what is wrong:", "copilot-remote send -p 'why does it look like this?' --file screenshot.png"),
             ("A long prompt from a file:", "copilot-remote send -p - < prompt.md"),
+        ],
+        "answer" => &[
+            ("What is asked?", "copilot-remote answer"),
+            ("Allow it, and the same command from then on:", "copilot-remote answer --allow-session"),
+            ("No, and why:", "copilot-remote answer --deny 'use cargo nextest'"),
+            ("Answer a question of one of several sessions:", "copilot-remote answer 'login test' 'the second one'"),
+        ],
+        "interrupt" => &[("Stop, and think again:", "copilot-remote interrupt && copilot-remote send -p 'try the other way'")],
+        "diff" => &[
+            ("What does it change?", "copilot-remote diff | less"),
+            ("The same changes somewhere else:", "copilot-remote diff --session | git -C ../hello-world apply"),
+        ],
+        "usage" => &[(
+            "How full is the context, in percent, with jq:",
+            "copilot-remote usage --json | jq '.context | 100 * .tokens / .limit'",
+        )],
+        "undo" => &[
+            ("Take back the last prompt and what came of it:", "copilot-remote undo"),
+            ("Which can be taken back?", "copilot-remote undo --list"),
         ],
         "events" => &[(
             "What the agent says, as it says it:",

@@ -6,13 +6,17 @@ pub(crate) mod dialogue;
 pub(crate) mod handover;
 mod hooks;
 mod permits;
+pub(crate) mod question;
+mod queue;
 mod recovery;
 pub(crate) mod remote;
 pub(crate) mod resume;
 pub(crate) mod runtimes;
 mod sleep;
+mod trust;
 pub(crate) mod view;
 mod watchdog;
+mod wishes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -28,14 +32,17 @@ use crate::follow::Follower;
 use crate::line::{Line, Tone};
 use crate::link::{self, QrOptions};
 use crate::output::{self, Ending, Update};
-use crate::registry::{self, Activity, Link, Registry, Rules, SessionEntry};
+use crate::registry::{self, Activity, Given, Link, Registry, SessionEntry};
 use crate::repo::worktree::{self, Worktree};
 use crate::repo::{Repository, Slug};
-use crate::sdk::{ASK, Attached, Event, Events, Login, RemoteMode, RequestKind, SdkError, Session, SessionOptions};
+use crate::sdk::{
+    ASK, Attached, Event, Events, Login, McpServers, Prompt, RemoteMode, RequestKind, Runtime, SdkError, Session, SessionOptions,
+};
 use choice::Choice;
 use dialogue::Dialogue;
 use hooks::Hooks;
 use permits::Permits;
+use queue::Queue;
 use runtimes::Joined;
 use sleep::Sleep;
 use watchdog::Watchdog;
@@ -58,8 +65,8 @@ pub(crate) struct Plan {
     pub(crate) resume: Option<resume::Wanted>,
     /// None: as it was, or on.
     pub(crate) remote: Option<Remote>,
-    /// How requests for permission turned out to be answered.
-    pub(crate) permission_mode: String,
+    /// The person trusts the folder, for this session.
+    pub(crate) trust: bool,
     /// What git says; None with `--no-repo`.
     pub(crate) repository: Option<Repository>,
     pub(crate) no_repo: bool,
@@ -82,11 +89,11 @@ pub(crate) struct Host {
     early: VecDeque<Event>,
     entry: SessionEntry,
     progress: Progress,
-    kept: Kept,
     /// When the connection to the runtime was mended.
     recoveries: Vec<Instant>,
     dialogue: Dialogue,
     permits: Permits,
+    queue: Queue,
     watchdog: Watchdog,
     sleep: Sleep,
     hooks: Hooks,
@@ -109,13 +116,6 @@ pub(crate) struct Progress {
     /// Requests that wait for a person.
     waiting: BTreeMap<String, RequestKind>,
     working: bool,
-}
-
-/// What was set since the start, and a relaunched runtime may have to be told again.
-#[derive(Debug, Default, Clone, Serialize, Deserialize)]
-struct Kept {
-    mode: Option<String>,
-    permission_mode: Option<String>,
 }
 
 impl Host {
@@ -141,10 +141,10 @@ impl Host {
                 session,
                 entry,
                 progress: Progress::default(),
-                kept: Kept::default(),
                 recoveries: Vec::new(),
                 dialogue: Dialogue::default(),
                 permits: Permits::default(),
+                queue: Queue::default(),
                 watchdog,
                 sleep: Sleep::new(plan.keep_awake),
                 hooks: Hooks::new(plan.hooks),
@@ -186,13 +186,18 @@ impl Host {
 
     /// Sends the first prompt; to a session that has another host by now, waits until it is part of the session: whoever waits for its
     /// end next is not told that the agent is idle.
-    pub(crate) async fn prompt(&self, context: &mut Context<'_>, deadline: Deadline, prompt: Option<&str>) -> anyhow::Result<()> {
+    pub(crate) async fn prompt(
+        &self,
+        context: &mut Context<'_>,
+        deadline: Deadline,
+        prompt: Option<Prompt>,
+    ) -> anyhow::Result<()> {
         let Some(prompt) = prompt else { return Ok(()) };
         let mut follower = Follower::open(&self.registry, &self.entry.session_id)?;
         if let Some(follower) = &mut follower {
             follower.skip()?;
         }
-        let id = context.step("sending the prompt", deadline, self.session.send(prompt)).await?;
+        let id = context.step("sending the prompt", deadline, self.session.send(&prompt)).await?;
         if let Some(follower) = follower.as_mut().filter(|_| self.entry.detached) {
             let accepting = async { Ok::<_, anyhow::Error>(timeout(ACCEPTED_DEADLINE, follower.accepted(&id)).await) };
             // One that is late is accepted all the same.
@@ -283,9 +288,10 @@ async fn next(early: &mut VecDeque<Event>, events: &mut Events) -> Option<Event>
 impl Progress {
     pub(crate) fn see(&mut self, event: &Event) {
         match event {
-            Event::Waiting(request) => drop(self.waiting.insert(request.id.clone(), request.kind).is_some()),
+            Event::Waiting(request) if request.kind.holds_up() => drop(self.waiting.insert(request.id.clone(), request.kind)),
             Event::Answered { id, .. } => drop(self.waiting.remove(id)),
-            Event::Working | Event::Prompt { .. } => self.working = true,
+            // One that was taken and has not begun is work, too: whether there is any, the runtime is asked then.
+            Event::Working | Event::Prompt { .. } | Event::Queue => self.working = true,
             Event::Idle | Event::Aborted { .. } => self.stop(),
             _ => {}
         }
@@ -311,16 +317,6 @@ impl Progress {
     }
 }
 
-impl Kept {
-    fn see(&mut self, event: &Event) {
-        match event {
-            Event::Mode(mode) => self.mode = Some(mode.clone()),
-            Event::PermissionMode(mode) => self.permission_mode = Some(mode.clone()),
-            _ => {}
-        }
-    }
-}
-
 /// Creates the session, or attaches to the one that is gone on with; sharing it is the next step.
 async fn create(
     context: &mut Context<'_>,
@@ -328,18 +324,23 @@ async fn create(
     joined: &mut Joined,
     plan: &mut Plan,
 ) -> anyhow::Result<(Session, Events, Login)> {
-    let deadline = plan.deadline;
-    let mut login = None;
-    if plan.options.token.is_none() {
-        let found = context.step("signing in", deadline, joined.runtime.login()).await?;
-        joined.signed_in(&found)?;
-        login = Some(found);
+    let runtime = joined.runtime.clone();
+    let looking = async {
+        let login = async { if plan.options.token.is_some() { Ok(None) } else { runtime.login().await.map(Some) } };
+        let (login, person) = tokio::try_join!(login, runtime.person())?;
+        // Only the person's own words are checked: the CLI takes its settings as they are, too.
+        wishes::check_effort(&runtime, &plan.options).await?;
+        anyhow::Ok((login, person))
+    };
+    let (login, person) = context.step("signing in", plan.deadline, looking).await?;
+    if let Some(login) = &login {
+        joined.signed_in(login)?;
     }
-    let (session, events) = if let Some(wanted) = &plan.resume {
-        let found = resume::find(context, registry, &joined.runtime, wanted, deadline).await?;
+    plan.options.person = person;
+    let opened = if let Some(wanted) = plan.resume.clone() {
+        let found = resume::find(context, registry, &runtime, &wanted, plan.deadline).await?;
         // A person may have been asked, for as long as that took.
-        plan.deadline = deadline.again();
-        let deadline = plan.deadline;
+        plan.deadline = plan.deadline.again();
         plan.remote = plan.remote.or(found.remote);
         if plan.time_limit.is_some() && plan.remote == Some(Remote::Off) {
             return Err(UsageError::new(
@@ -348,47 +349,116 @@ async fn create(
             )
             .into());
         }
-        if plan.options.allowed.is_empty() {
-            plan.options.allowed = found.rules.allowed;
+        give_again(context, &mut plan.options, found.given)?;
+        if wanted.ask {
+            plan.options.permission_mode = Some(ASK.to_owned());
         }
-        // What was denied stays so: the runtime forgot it.
-        for rule in found.rules.denied {
-            if !plan.options.denied.contains(&rule) {
-                plan.options.denied.push(rule);
-            }
+        match found.stored.directory.clone().filter(|directory| directory.is_dir()) {
+            Some(directory) => plan.options.directory = directory,
+            None => context.tell(&Update::Caution(format!(
+                "the folder that the session worked in is gone: it goes on in {}",
+                plan.options.directory.display()
+            )))?,
         }
-        let attached = resume::attach(context, &joined.runtime, found.stored, &mut plan.options, deadline).await?;
         let folder = plan.options.directory.clone();
-        let looking = async { anyhow::Ok(worktree::of(&folder).await) };
-        plan.worktree = context.within("looking for the worktree", deadline, looking).await?;
-        attached
+        let finding = async { anyhow::Ok(worktree::of(&folder).await) };
+        plan.worktree = context.within("looking for the worktree", plan.deadline, finding).await?;
+        trust_folder(context, &runtime, plan).await?;
+        resume::attach(context, &runtime, found.stored, &mut plan.options, plan.deadline).await
     } else {
-        context.step("creating the session", deadline, Session::create(&joined.runtime, &plan.options)).await?
+        obey_settings(&mut plan.options);
+        trust_folder(context, &runtime, plan).await?;
+        context.step("creating the session", plan.deadline, Session::create(&runtime, &plan.options)).await
     };
-    let login = match login {
-        Some(login) => login,
-        None => context.step("signing in", deadline, session.login()).await?,
+    let (session, events) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Err(wishes::explain(&runtime, &plan.options, &plan.options.directory, error).await),
     };
-    // Before anybody can send a prompt.
-    let options = &plan.options;
-    let ask = plan.resume.as_ref().is_some_and(|wanted| wanted.ask);
-    let setting = async {
-        session.deny(&options.denied).await?;
-        match (options.allow_all, ask) {
-            (true, _) => session.allow_all().await?,
-            (false, true) => session.set_permission_mode(ASK).await?,
-            (false, false) => {}
+    let asking = async {
+        let login = async {
+            match login {
+                Some(login) => Ok(login),
+                None => session.login().await,
+            }
+        };
+        let current = async {
+            if plan.resume.is_none() {
+                return Ok(None);
+            }
+            tokio::try_join!(session.mode(), session.model(), session.agent()).map(Some)
+        };
+        tokio::try_join!(login, session.permission_mode(), current)
+    };
+    match context.within("looking at the session", plan.deadline, asking).await {
+        Ok((login, permission_mode, current)) => {
+            plan.options.permission_mode = Some(permission_mode).filter(|mode| !mode.is_empty());
+            if let Some((mode, (model, effort), agent)) = current {
+                plan.options.mode = Some(mode).filter(|mode| !mode.is_empty());
+                (plan.options.model, plan.options.effort, plan.options.agent) = (model, effort, agent);
+            }
+            Ok((session, events, login))
         }
-        Ok::<_, SdkError>(session.permission_mode().await.unwrap_or_default())
-    };
-    match context.within("setting the permissions", deadline, setting).await {
-        Ok(mode) => plan.permission_mode = mode,
         Err(error) => {
             close(context, &session, &error).await;
-            return Err(error);
+            Err(error)
         }
     }
-    Ok((session, events, login))
+}
+
+/// What the person's settings say counts where nothing else is said.
+fn obey_settings(options: &mut SessionOptions) {
+    let person = &options.person;
+    options.mode = options.mode.take().or_else(|| person.mode.clone());
+    options.permission_mode = options.permission_mode.take().or_else(|| person.permission_mode.clone());
+    // It is meant for the model of the settings.
+    if options.model.is_none() {
+        options.effort = options.effort.take().or_else(|| person.effort.clone());
+    }
+}
+
+/// Gives a session again what it was given before, where nothing else is said.
+fn give_again(context: &mut Context<'_>, options: &mut SessionOptions, given: Given) -> anyhow::Result<()> {
+    if options.allowed.is_empty() {
+        options.allowed = given.allowed;
+    }
+    // What was denied stays so: the runtime forgot it.
+    for rule in given.denied {
+        if !options.denied.contains(&rule) {
+            options.denied.push(rule);
+        }
+    }
+    options.approved = given.approved;
+    options.mode = options.mode.take().or(given.mode);
+    options.no_instructions |= given.no_instructions;
+    for directory in given.directories {
+        if !options.directories.contains(&directory) {
+            options.directories.push(directory);
+        }
+    }
+    for file in given.mcp_configs {
+        if options.mcp_configs.contains(&file) {
+            continue;
+        }
+        match McpServers::read(&file) {
+            Ok(servers) => {
+                options.servers.add_missing(servers);
+                options.mcp_configs.push(file);
+            }
+            Err(why) => {
+                let text = format!("the MCP servers of {} are left out: {why}", file.display());
+                context.tell(&Update::Caution(text))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn trust_folder(context: &mut Context<'_>, runtime: &Runtime, plan: &mut Plan) -> anyhow::Result<()> {
+    let (folder, worktree) = (plan.options.directory.clone(), plan.worktree.clone());
+    plan.options.trust = trust::settle(context, runtime, &folder, worktree.as_ref(), plan.trust, plan.deadline).await?;
+    // A person may have been asked.
+    plan.deadline = plan.deadline.again();
+    Ok(())
 }
 
 /// Closes what was begun, and gives back why.
@@ -462,15 +532,16 @@ impl Opening<'_> {
         }
         let directory = plan.options.directory.clone();
         let mut entry = SessionEntry::new(id, self.login.clone(), directory, joined.entry.id.clone());
-        entry.name.clone_from(&plan.options.name);
+        entry.describe(&plan.options);
+        // They come before the session is told of.
+        for event in &self.early {
+            if let Event::Managed(managed) = event {
+                entry.manage(managed);
+            }
+        }
         entry.repository = attached.repository;
         entry.branch = attached.branch;
         entry.worktree.clone_from(&plan.worktree);
-        entry.allowed.clone_from(&plan.options.allowed);
-        entry.denied.clone_from(&plan.options.denied);
-        if !plan.permission_mode.is_empty() {
-            entry.permission_mode.clone_from(&plan.permission_mode);
-        }
         entry.no_repo = plan.no_repo;
         entry.demo = plan.demo;
         joined.runtime.version().clone_into(&mut entry.copilot_version);
@@ -501,7 +572,7 @@ impl Opening<'_> {
         entry.connection = connection;
         entry.kept_awake = (plan.keep_awake != KeepAwake::Never).then_some(false);
         // A start that fails leaves them as they were.
-        self.registry.keep_rules(&entry.session_id, &Rules::new(entry.allowed.clone(), entry.denied.clone()))?;
+        self.registry.keep_given(&entry.session_id, &Given::of(&plan.options))?;
         hold.publish(&entry)?;
         context.record(&Update::Ready(&entry));
         Ok((entry, hold))

@@ -8,6 +8,7 @@ mod human;
 mod json;
 mod sanitise;
 mod table;
+mod work;
 
 use crate::cli::Remote;
 use crate::error::Report;
@@ -19,13 +20,17 @@ pub(crate) use bar::Bar;
 pub(crate) use checks::{Check, Finding, checks_document, checks_text};
 pub(crate) use columns::stored_line;
 pub(crate) use human::{
-    Leave, account_lines, help_lines, progress, report_lines, status_line, waiting as request_lines, worktree_line,
+    Leave, account_lines, help_lines, progress, report_lines, sign_in_lines, status_line, waiting as request_lines, worktree_line,
 };
 pub(crate) use json::{error_line, hook_document, line as json_line};
 pub(crate) use sanitise::sanitised;
 pub(crate) use table::{
     Stopped, Unshared, answer_document, details, list_document, prune_document, renamed_document, sent_document, status_document,
     stop_document, stored_table, table, url_document, visibility_document,
+};
+pub(crate) use work::{
+    answered_document, diff_document, interrupted_document, patch, points_document, points_text, preview_lines, undone_document,
+    undone_lines, usage_document, usage_text, waiting_document, waiting_text,
 };
 
 /// Something to tell.

@@ -20,10 +20,10 @@
 //! file and renamed. What is not understood is left alone.
 
 mod circumstances;
+mod given;
 mod journal;
 mod limit;
 mod lock;
-mod rules;
 mod runtimes;
 mod sessions;
 mod wanted;
@@ -41,8 +41,8 @@ use self::lock::{Kind, Lock};
 use crate::paths::{self, StateError};
 
 pub(crate) use circumstances::{Circumstances, Subject};
+pub(crate) use given::Given;
 pub(crate) use journal::{Journal, Reader, Record};
-pub(crate) use rules::Rules;
 pub(crate) use runtimes::{Launches, Lease, RuntimeEntry};
 pub(crate) use sessions::{Activity, Host, Link, SessionEntry};
 pub(crate) use wanted::{Switching, Wanted};

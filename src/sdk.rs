@@ -4,32 +4,46 @@
 //! those that have a shorter limit of their own).
 
 mod account;
+mod answer;
 mod cloud;
 mod error;
 mod event;
 mod events;
+mod form;
 mod link_log;
 mod locate;
+mod mcp;
 mod missed;
+mod person;
 mod process;
+mod profile;
+mod prompt;
 mod rule;
 mod runtime;
 mod server;
 mod session;
 mod shell;
 mod stored;
+mod work;
 
 pub(crate) use account::Account;
+pub(crate) use answer::{Answer, Answered};
 pub(crate) use cloud::{CloudRepository, Task, WORKER};
 pub(crate) use error::SdkError;
-pub(crate) use event::{Attached, Event, Origin, Request, RequestKind, Tool, Warning};
+pub(crate) use event::{Attached, Event, Origin, Request, RequestKind, ServerState, Tool, Warning};
 pub(crate) use events::Events;
+pub(crate) use form::Field;
 pub(crate) use link_log::{LinkLog, Sign, Trouble};
 pub(crate) use locate::{Cli, DEMO_RUNTIME, candidates};
+pub(crate) use mcp::McpServers;
 pub(crate) use missed::Missed;
+pub(crate) use person::{Managed, Model, Person};
 pub(crate) use process::Process;
+pub(crate) use profile::{ALLOW_ALL, ASK, INTERACTIVE, SessionOptions, Stage, Trust};
+pub(crate) use prompt::Prompt;
 pub(crate) use rule::{Rule, allows};
 pub(crate) use runtime::{Login, Runtime};
 pub(crate) use server::{Secret, Server};
-pub(crate) use session::{ALLOW_ALL, ASK, Answer, RemoteMode, Session, SessionOptions, Visibility};
+pub(crate) use session::{RemoteMode, Session, Visibility};
 pub(crate) use stored::Stored;
+pub(crate) use work::{Against, Change, Changes, Restored, RewindPoint, Rewound, Usage};

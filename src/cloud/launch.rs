@@ -173,7 +173,7 @@ impl Launcher {
         if let Some(message) = message {
             let sending = async {
                 progress.delivered.set(None);
-                opening.session.send(message).await?;
+                opening.session.send(&message.into()).await?;
                 // Also a prompt that GitHub does not take is answered with an id; the one that it took comes back without (measured).
                 opening.until(|event| matches!(event, Event::Prompt { id, text, .. } if id.is_empty() || text == message)).await
             };

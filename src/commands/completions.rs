@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
@@ -10,6 +11,8 @@ use crate::cli::Shell;
 use crate::help;
 use crate::registry::Registry;
 
+/// Whoever pressed Tab waits.
+const MODELS_DEADLINE: Duration = Duration::from_secs(2);
 /// By this variable the scripts ask.
 const VARIABLE: &str = "COPILOT_REMOTE_COMPLETE";
 const NAME: &str = "copilot-remote";
@@ -50,8 +53,32 @@ fn command() -> clap::Command {
                 command = command.mut_arg(name, |argument| argument.add(ArgValueCandidates::new(session_names)));
             }
         }
+        if command.get_arguments().any(|argument| argument.get_id() == "model") {
+            command = command.mut_arg("model", |argument| argument.add(ArgValueCandidates::new(models)));
+        }
         command
     })
+}
+
+/// The models of the account, as a live runtime says, or said when it was last asked.
+fn models() -> Vec<CompletionCandidate> {
+    let Ok(registry) = Registry::look() else { return Vec::new() };
+    let live = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        let asking = async {
+            for entry in registry.runtimes().ok()? {
+                if let Ok(runtime) = entry.server.connect().await
+                    && let Ok(models) = runtime.models().await
+                {
+                    return Some(models.into_iter().map(|model| model.id).collect::<Vec<_>>());
+                }
+            }
+            None
+        };
+        runtime.block_on(async { tokio::time::timeout(MODELS_DEADLINE, asking).await.ok().flatten() })
+    };
+    let models = live().inspect(|models| registry.keep_models(models)).or_else(|| registry.models()).unwrap_or_default();
+    models.into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// The names of the live sessions, and the ids of those without one.

@@ -1,5 +1,6 @@
 //! `send`: a prompt for a session, from any terminal.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -7,12 +8,12 @@ use tokio::time::{sleep, timeout};
 use crate::choose;
 use crate::cli::{self, Send};
 use crate::context::{Context, Deadline};
-use crate::error::{Exit, InputNeeded, TurnFailed, WAITING};
+use crate::error::{Exit, InputNeeded, TurnFailed, UsageError, WAITING};
 use crate::follow::Follower;
 use crate::host::runtimes;
 use crate::line::{Line, Tone};
 use crate::registry::{Activity, Registry};
-use crate::sdk::{SdkError, Session};
+use crate::sdk::{Prompt, SdkError, Session};
 use crate::settings::setting;
 use crate::{env, input, output};
 
@@ -31,7 +32,9 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
         None => setting(None, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT),
     };
     let deadline = Deadline::new(limit);
-    let prompt = if args.prompt == "-" { input::text(context, deadline, "prompt").await? } else { args.prompt };
+    let files = args.file.iter().map(|file| attachment(file)).collect::<Result<_, _>>()?;
+    let text = if args.prompt == "-" { input::text(context, deadline, "prompt").await? } else { args.prompt };
+    let prompt = Prompt { text, files, mode: args.mode.map(|mode| mode.word().to_owned()) };
     let registry = Registry::look()?;
     let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
@@ -77,6 +80,15 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
         context.terminal.print(&(lines.join("\n") + "\n"))?;
     }
     Ok(Exit::Done)
+}
+
+/// The whole path: the runtime works in another folder.
+fn attachment(file: &Path) -> Result<PathBuf, UsageError> {
+    let readable =
+        std::fs::metadata(file).and_then(|found| if found.is_dir() { Ok(()) } else { std::fs::File::open(file).map(drop) });
+    readable.and_then(|()| file.canonicalize()).map_err(|error| {
+        UsageError::new(format!("--file {}: {error}", file.display()), "name an existing file or folder that you may read")
+    })
 }
 
 /// Waits until the agent is done with the prompt: what it said last.

@@ -1,6 +1,7 @@
 //! `start` and `on-demand`: a session here, in the current repository.
 
 use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::{self, OnDemand, OnHangup, Remote, SessionArgs, Start};
@@ -14,7 +15,7 @@ use crate::line::{Line, Tone};
 use crate::link::QrOptions;
 use crate::repo::RepoError;
 use crate::repo::worktree::{self, Worktree};
-use crate::sdk::{Rule, Secret, SessionOptions};
+use crate::sdk::{McpServers, Prompt, Rule, Secret, SessionOptions};
 use crate::settings::{setting, word};
 use crate::{env, input, logout, output, repo};
 
@@ -61,6 +62,9 @@ async fn open(
     let deadline =
         Deadline::new(setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT));
     let (prompt, token) = read_inputs(context, deadline, args.prompt, args.token_stdin).await?;
+    let prompt = prompt.as_deref().map(Prompt::from);
+    let directories = args.add_dir.iter().map(|folder| existing("--add-dir", folder, Path::is_dir)).collect::<Result<_, _>>()?;
+    let (mcp_configs, servers) = mcp_servers(&args.mcp_config)?;
     let demo = args.runtime.demo;
     let repository = if args.no_repo || demo {
         None
@@ -93,17 +97,24 @@ async fn open(
         directory: context.directory.clone(),
         name: args.name,
         model: args.model,
+        effort: args.effort,
+        agent: args.agent,
+        mode: args.mode.map(|mode| mode.word().to_owned()),
         allow_all: args.allow_all,
         allowed,
         denied,
+        directories,
+        mcp_configs,
+        servers,
+        no_instructions: args.no_custom_instructions,
         token,
+        ..SessionOptions::default()
     };
     let no_repo = args.no_repo || demo;
     let time_limit = args.limit.time_limit;
     let slug = repository.as_ref().map(|repository| repository.slug.clone());
     let directory = context.directory.clone();
     let resume = again.map(|Again { which, ask }| resume::Wanted { which, repository: slug, directory, ask });
-    let permission_mode = String::new();
     let plan = Plan {
         deadline,
         runtime,
@@ -111,7 +122,7 @@ async fn open(
         options,
         resume,
         remote,
-        permission_mode,
+        trust: args.trust,
         repository,
         no_repo,
         qr,
@@ -133,7 +144,7 @@ async fn open(
         let shown = async {
             host.stay_awake(context).await?;
             host.show(context)?;
-            host.prompt(context, deadline, prompt.as_deref()).await
+            host.prompt(context, deadline, prompt).await
         };
         if let Err(error) = shown.await {
             return host.end(context, Err(error)).await;
@@ -144,7 +155,7 @@ async fn open(
     let detached = async {
         host.stay_awake(context).await?;
         host.hand_over(context, deadline).await?;
-        host.prompt(context, deadline, prompt.as_deref()).await
+        host.prompt(context, deadline, prompt).await
     };
     if let Err(error) = detached.await {
         return host.end(context, Err(error)).await;
@@ -164,6 +175,31 @@ fn check(args: &SessionArgs, remote: Option<Remote>) -> Result<(), UsageError> {
         return Err(UsageError::new(why, "when it is to be: copilot-remote on --time-limit TIME"));
     }
     Ok(())
+}
+
+/// The whole path of what an option names, if there is such a thing.
+fn existing(option: &str, path: &Path, suits: fn(&Path) -> bool) -> Result<PathBuf, UsageError> {
+    match path.canonicalize() {
+        Ok(path) if suits(&path) => Ok(path),
+        Ok(_) => Err(UsageError::new(format!("{option} {}: it is no folder", path.display()), "name an existing folder")),
+        Err(error) => Err(UsageError::new(format!("{option} {}: {error}", path.display()), "name an existing folder or file")),
+    }
+}
+
+/// The MCP servers of files, and the files. The CLI marks a file with `@`, as it also takes the text itself.
+fn mcp_servers(files: &[PathBuf]) -> Result<(Vec<PathBuf>, McpServers), UsageError> {
+    let (mut paths, mut servers) = (Vec::new(), McpServers::default());
+    for file in files {
+        let file = file.to_str().and_then(|file| file.strip_prefix('@')).map_or_else(|| file.clone(), PathBuf::from);
+        let path = existing("--mcp-config", &file, |_| true)?;
+        let read = McpServers::read(&path).map_err(|why| {
+            let hint = "as in ~/.copilot/mcp-config.json: {\"mcpServers\":{\"NAME\":{\"command\":\"PROGRAM\",\"args\":[]}}}";
+            UsageError::new(format!("--mcp-config {}: {why}", file.display()), hint)
+        })?;
+        servers.add_missing(read);
+        paths.push(path);
+    }
+    Ok((paths, servers))
 }
 
 /// Makes a worktree, or finds it, and goes there.

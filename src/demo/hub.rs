@@ -40,6 +40,9 @@ pub(super) struct State {
     pub(super) tasks: Vec<Value>,
     /// How often each method with faults was called.
     calls: BTreeMap<String, usize>,
+    /// The person trusts all folders by now.
+    #[serde(default)]
+    pub(super) trusted: bool,
     launches: usize,
     #[serde(skip)]
     pub(super) clients: BTreeMap<ClientId, Client>,

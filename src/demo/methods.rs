@@ -37,7 +37,7 @@ impl From<Value> for Answer {
 }
 
 /// Why there is no good answer.
-enum Refusal {
+pub(super) enum Refusal {
     /// There is no such method.
     Unhandled,
     /// It failed, with the reason in words.
@@ -71,6 +71,9 @@ impl Hub {
     }
 
     fn perform(self: &Rc<Self>, client: ClientId, method: &str, params: &Value) -> Result<Answer, Refusal> {
+        if let Some(answer) = self.ask_person(method) {
+            return Ok(answer.into());
+        }
         let result = match method {
             "connect" => self.connect(client, params)?,
             "ping" => {
@@ -144,22 +147,31 @@ impl Hub {
                 self.emit(&id, &Event::lasting("session.mode_changed", json!({"previousMode": previous, "newMode": mode})));
                 json!({"status": "unchanged", "modelChanged": false, "modeApplied": true})
             }
-            "session.model.getCurrent" => self
-                .alive(method, params, |session| session.model.as_ref().map_or_else(|| json!({}), |id| json!({"modelId": id})))?,
+            "session.model.getCurrent" => self.alive(method, params, |session| match (&session.model, &session.effort) {
+                (None, _) => json!({}),
+                (Some(model), None) => json!({"modelId": model}),
+                (Some(model), Some(effort)) => json!({"modelId": model, "reasoningEffort": effort}),
+            })?,
             "session.model.switchTo" => {
                 let model = text(params, "modelId")?;
+                self.check_wishes(&json!({"model": model}))?;
+                let effort = &params["reasoningEffort"];
                 let id = self.alive(method, params, |session| {
                     session.model = Some(model.to_owned());
+                    session.effort = effort.as_str().map(str::to_owned);
                     session.id.clone()
                 })?;
-                let change = json!({"source": "sdk", "contextTier": null, "newModel": model, "reasoningEffort": null});
+                let change = json!({"source": "sdk", "contextTier": null, "newModel": model, "reasoningEffort": effort});
                 self.emit(&id, &Event::lasting("session.model_change", change));
                 json!({
                     "status": "applied", "deferred": false, "modelId": model, "message": format!("Model changed to: {model}"),
                     "deprecationWarnings": [], "modelState": {"modelId": model},
                 })
             }
-            "session.options.update" => self.alive(method, params, |_| json!({"success": true, "pluginHookCount": 0}))?,
+            "session.options.update" => self.alive(method, params, |session| {
+                session.live.script_safety |= params["enableScriptSafety"] == true;
+                json!({"success": true, "pluginHookCount": 0})
+            })?,
             "session.skills.reload" => self.alive(method, params, |_| json!({"warnings": [], "errors": []}))?,
             "session.log" => self.log(method, params)?,
             "session.send" => self.send_prompt(method, params)?,
@@ -177,6 +189,9 @@ impl Hub {
     fn steer_session(&self, method: &str, params: &Value) -> Result<Value, Refusal> {
         let result = match method {
             "session.remote.enable" => {
+                if self.managed()["settings"]["remoteControl"]["mode"] == "disabled" {
+                    return self.alive(method, params, |_| json!({"remoteSteerable": false, "started": false}));
+                }
                 let wanted = match params["mode"].as_str() {
                     None | Some("on") => Remote::On,
                     Some("export") => Remote::Export,
@@ -215,7 +230,7 @@ impl Hub {
                 let open = session.live.pending.iter().filter(|pending| pending.answer.is_none());
                 let items = open.filter_map(|pending| match &pending.asked {
                     Asked::Permission { prompt, .. } => Some(json!({"requestId": pending.request_id, "request": prompt})),
-                    Asked::Question | Asked::Plan => None,
+                    Asked::Question | Asked::Plan | Asked::Form | Asked::Limit => None,
                 });
                 json!({"items": items.collect::<Vec<_>>()})
             })?,
@@ -235,6 +250,10 @@ impl Hub {
             "session.ui.handlePendingUserInput" | "session.ui.handlePendingExitPlanMode" => {
                 self.take_answer(method, params, params["response"].clone())?
             }
+            "session.ui.handlePendingAutoModeSwitch" => {
+                self.take_answer(method, params, json!({"response": params["response"]}))?
+            }
+            "session.ui.handlePendingElicitation" => self.take_answer(method, params, params["result"].clone())?,
 
             // Not of the real CLI: lets a test act as the phone and the agent while the session goes on.
             "demo.play" => {
@@ -242,7 +261,7 @@ impl Hub {
                 self.alive(method, params, |session| session.agenda.extend(steps))?;
                 json!({})
             }
-            _ => return Err(Refusal::Unhandled),
+            _ => self.use_work(method, params)?,
         };
         Ok(result)
     }
@@ -276,11 +295,16 @@ impl Hub {
             return Err(format!("session construction failed: {reason}").into());
         }
 
+        self.check_wishes(params)?;
+        let word = |name: &str| params[name].as_str().map(str::to_owned);
         let id = params["sessionId"].as_str().map_or_else(uuid, str::to_owned);
         let known = self.with(|state| {
             let known = state.sessions.contains_key(&id);
             let session = state.sessions.entry(id.clone()).or_insert_with(|| Session::new(id.clone(), cwd, cloud));
             session.name = params["name"].as_str().map(str::to_owned).or(session.name.take());
+            session.model = word("model").or(session.model.take());
+            session.effort = word("reasoningEffort").or(session.effort.take());
+            session.agent = word("agent").or(session.agent.take());
             session.live.wishes = wishes;
             known
         });
@@ -291,6 +315,11 @@ impl Hub {
             return Ok(result.into());
         }
         let mut events = vec![Event::lasting("session.start", start)];
+        if !cloud {
+            // Those that are asked for are there before the session is; the others are only told.
+            let place = usize::from(params["enableManagedSettings"] != true);
+            events.insert(place, self.managed_settings());
+        }
         if cloud {
             // A cloud session is remote from its first moment, and its worker says where.
             self.begin_timeline(&id, Remote::On);
@@ -299,8 +328,6 @@ impl Hub {
             events.push(Event::lasting("session.requested", json!({})));
             events.push(remote_info("Remote session", &url));
             self.with(|state| state.tasks.insert(0, task));
-        } else {
-            events.push(managed_settings());
         }
         Ok(Answer { result, after: After::Tell { session: id, events } })
     }
@@ -314,8 +341,15 @@ impl Hub {
             !session.is_alive()
         });
         let revived = revived.map_err(|_| missing())?;
+        self.check_wishes(&json!({"agent": params["agent"]}))?;
+        let managed = self.managed_settings();
         self.attach(client, id);
         self.known(id, |session| {
+            session.agent = params["agent"].as_str().map(str::to_owned).or(session.agent.take());
+            if revived {
+                // It lives as long as the session does.
+                "interactive".clone_into(&mut session.mode);
+            }
             let mut resume = json!({
                 "resumeTime": now(), "contextTier": null, "sessionLimits": null, "context": session.context(),
                 "remoteSteerable": false, "eventCount": session.history.len(), "alreadyInUse": false, "sessionWasActive": false,
@@ -327,7 +361,7 @@ impl Hub {
             if revived && let Some(name) = &session.name {
                 events.push(Event::passing("session.title_changed", json!({"title": name})));
             }
-            events.push(managed_settings());
+            events.push(managed);
             Answer { result: session.introduction(), after: After::Tell { session: id.to_owned(), events } }
         })
     }
@@ -462,6 +496,7 @@ impl Hub {
         let mode = text(params, "mode")?;
         let (id, previous) = self.alive(method, params, |session| (session.id.clone(), session.permission_mode.clone()))?;
         match mode {
+            "allow-all" if self.forbid_allow_all(&id) => return Ok(json!({"success": false, "mode": previous})),
             "allow-all" | "manual" => {}
             "assisted" => return Ok(json!({"success": false, "mode": previous})),
             _ => return Err(format!("Unsupported permission mode `{mode}`.").into()),
@@ -494,9 +529,14 @@ impl Hub {
                 let completed = json!({"requestId": request, "toolCallId": tool_call_id, "result": answer});
                 Event::lasting("permission.completed", completed)
             }
-            Asked::Question | Asked::Plan => {
+            Asked::Question | Asked::Plan | Asked::Form | Asked::Limit => {
                 answer["requestId"] = request.into();
-                let kind = if matches!(asked, Asked::Plan) { "exit_plan_mode.completed" } else { "user_input.completed" };
+                let kind = match asked {
+                    Asked::Plan => "exit_plan_mode.completed",
+                    Asked::Form => "elicitation.completed",
+                    Asked::Limit => "auto_mode_switch.completed",
+                    _ => "user_input.completed",
+                };
                 Event::passing(kind, answer)
             }
         };
@@ -521,7 +561,7 @@ impl Hub {
     }
 
     /// Does something with a session that lives.
-    fn alive<T>(&self, method: &str, params: &Value, job: impl FnOnce(&mut Session) -> T) -> Result<T, Refusal> {
+    pub(super) fn alive<T>(&self, method: &str, params: &Value, job: impl FnOnce(&mut Session) -> T) -> Result<T, Refusal> {
         let id = params["sessionId"].as_str().ok_or_else(|| format!("Missing sessionId in {method} request"))?;
         self.with(|state| state.sessions.get_mut(id).filter(|session| session.is_alive()).map(job)).ok_or_else(|| not_found(id))
     }
@@ -546,7 +586,7 @@ fn named(params: &Value) -> Result<&str, Refusal> {
     params["sessionId"].as_str().ok_or_else(|| "Missing sessionId parameter".into())
 }
 
-fn text<'a>(params: &'a Value, name: &str) -> Result<&'a str, Refusal> {
+pub(super) fn text<'a>(params: &'a Value, name: &str) -> Result<&'a str, Refusal> {
     params[name].as_str().ok_or_else(|| format!("missing parameter '{name}'").into())
 }
 
@@ -561,17 +601,6 @@ fn visibility(session: &mut Session) -> Value {
 
 fn remote_info(message: &str, url: &str) -> Event {
     Event::lasting("session.info", json!({"message": message, "url": url, "infoType": "remote"}))
-}
-
-fn managed_settings() -> Event {
-    Event::passing(
-        "session.managed_settings_resolved",
-        json!({
-            "source": "none", "serverManaged": false, "deviceManaged": false, "clientManaged": false, "policyHelperManaged": false,
-            "failClosed": false, "sandboxEnabledByUndeterminedPolicy": false, "bypassPermissionsDisabled": false, "managedKeys": [],
-            "permissionsContext": {"failClosed": false},
-        }),
-    )
 }
 
 fn auth_status() -> Value {

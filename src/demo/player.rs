@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Died;
 use super::hub::{Hub, State};
-use super::script::{Event, Permission, Plan, Question, Step, Tool};
+use super::script::{Event, Form, Permission, Plan, Question, Step, Tool};
 use super::session::{Asked, Pending, Prompt, Remote, Session, Turn, uuid};
 
 /// Plays what is on a session's agenda until the session ends, which stops this wherever it is.
@@ -71,6 +71,8 @@ impl Stage {
             Step::Permission(permission) => self.permission(permission).await,
             Step::Question(question) => self.question(question).await,
             Step::Plan(plan) => self.plan(plan).await,
+            Step::Form(form) => self.form(&form).await,
+            Step::RateLimit(seconds) => self.rate_limit(seconds).await,
             Step::Message(text) => self.message(&text),
             Step::Idle => self.idle(),
             Step::Event(event) => {
@@ -183,9 +185,12 @@ impl Stage {
         let decision = if mode == "allow-all" {
             json!({"kind": "approved"})
         } else if can_ask {
+            // With script safety, it is told what is the same command with other arguments.
+            let safety = self.with(|session| session.live.script_safety);
+            let identifier = if safety { command.split(' ').next().unwrap_or_default() } else { command.as_str() };
             let prompt = json!({
-                "kind": "commands", "fullCommandText": command, "intention": intention, "commandIdentifiers": [command],
-                "canOfferSessionApproval": false, "toolCallId": call,
+                "kind": "commands", "fullCommandText": command, "intention": intention, "commandIdentifiers": [identifier],
+                "canOfferSessionApproval": safety, "toolCallId": call,
             });
             let by_phone = if approved { "approved" } else { "denied-interactively-by-user" };
             let request = self.expect(Asked::Permission { tool_call_id: call.clone(), prompt: prompt.clone() });
@@ -253,6 +258,39 @@ impl Stage {
         let answer = self.answered(&request, answered_after, json!({"promptId": request, "answer": answer})).await;
         tool.output = format!("User selected: {}", answer["answer"].as_str().unwrap_or_default());
         self.end_tool(&tool, &call, None);
+    }
+
+    async fn form(&self, form: &Form) {
+        let request = self.expect(Asked::Form);
+        self.emit(&Event::passing(
+            "elicitation.requested",
+            json!({
+                "requestId": request, "message": form.message, "mode": "form", "requestedSchema": form.schema,
+            }),
+        ));
+        self.answered(&request, None, Value::Null).await;
+    }
+
+    /// With another model the turn goes on; otherwise it fails.
+    async fn rate_limit(&self, seconds: u64) {
+        let message = "You've hit the rate limit for this model. Please switch models or wait for your limit to reset.";
+        let error = json!({
+            "errorType": "rate_limit", "message": message, "statusCode": 429, "errorCode": "user_model_rate_limited", "eligibleForAutoSwitch": true,
+        });
+        self.emit(&Event::lasting("session.error", error.clone()));
+        let request = self.expect(Asked::Limit);
+        let asked = json!({"requestId": request, "errorCode": "user_model_rate_limited", "retryAfterSeconds": seconds});
+        self.emit(&Event::passing("auto_mode_switch.requested", asked));
+        let answer = self.answered(&request, None, Value::Null).await;
+        if answer["response"] == "no" {
+            let dropped: Vec<Step> = self.with(|session| {
+                let end = session.agenda.iter().position(|step| matches!(step, Step::Idle)).map_or(0, |at| at + 1);
+                session.agenda.drain(..end).collect()
+            });
+            drop(dropped);
+            self.emit(&Event::lasting("session.error", error));
+            self.idle();
+        }
     }
 
     async fn plan(&self, shown: Plan) {

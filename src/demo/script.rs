@@ -27,6 +27,15 @@ pub(crate) struct Script {
     /// What goes wrong with a launch, counted like faults (from one launch to the next with [`Script::store`] only).
     #[serde(default)]
     pub(super) startup: Vec<Launch>,
+    /// Whether the person trusts the folder of a session.
+    #[serde(default = "yes")]
+    pub(super) trusted: bool,
+    /// What the person's settings say, by their names.
+    #[serde(default)]
+    pub(super) settings: Value,
+    /// What the organisation decided, as its settings have it.
+    #[serde(default)]
+    pub(super) managed: Value,
     /// A file that outlives the process, so that a relaunched stand-in can resume its sessions.
     pub(super) store: Option<PathBuf>,
 }
@@ -47,6 +56,10 @@ pub(super) enum Step {
     Question(Question),
     /// The agent shows a plan and asks for approval.
     Plan(Plan),
+    /// A form to fill in. Nobody answers on the phone.
+    Form(Form),
+    /// The model's rate limit is reached, for so many seconds. Nobody answers on the phone.
+    RateLimit(u64),
     /// The agent says something.
     Message(String),
     /// The turn ends.
@@ -117,6 +130,15 @@ pub(super) struct Plan {
     pub(super) answered_after: Option<f64>,
     #[serde(default = "yes")]
     pub(super) approved: bool,
+}
+
+/// A form to fill in.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Form {
+    pub(super) message: String,
+    /// A JSON schema of its fields.
+    pub(super) schema: Value,
 }
 
 /// An event of a session, before it has an id and a time.

@@ -33,6 +33,10 @@ pub(super) struct Session {
     pub(super) mode: String,
     pub(super) permission_mode: String,
     pub(super) model: Option<String>,
+    #[serde(default)]
+    pub(super) effort: Option<String>,
+    #[serde(default)]
+    pub(super) agent: Option<String>,
     /// Whether it could be steered when it was last changed.
     pub(super) steerable: bool,
     /// Who else may see it, once that was said.
@@ -54,6 +58,8 @@ pub(super) struct Live {
     pub(super) attached: BTreeSet<ClientId>,
     pub(super) remote: Remote,
     pub(super) wishes: Wishes,
+    /// Commands are told from each other.
+    pub(super) script_safety: bool,
     pub(super) turn: Option<Turn>,
     pub(super) pending: Option<Pending>,
     pub(super) prompts: VecDeque<Prompt>,
@@ -122,6 +128,9 @@ pub(super) enum Asked {
     },
     Question,
     Plan,
+    Form,
+    /// A model's rate limit: another one?
+    Limit,
 }
 
 impl Session {
@@ -136,6 +145,8 @@ impl Session {
             mode: "interactive".to_owned(),
             permission_mode: "manual".to_owned(),
             model: None,
+            effort: None,
+            agent: None,
             steerable: false,
             visibility: None,
             url: format!("https://github.com/{REPOSITORY}/tasks/{}", uuid()),

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use crate::context::Context;
 use crate::line::{Line, Tone};
 use crate::output::{self, Update};
-use crate::sdk::{Answer, Event, Request, RequestKind, SdkError, Session};
+use crate::sdk::{Answer, Answered, Event, Prompt, Request, RequestKind, SdkError, Session};
 use crate::shutdown::Signal;
 use crate::terminal::Input;
 
@@ -31,11 +31,11 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    /// Does it; false: somebody else answered before.
-    pub(crate) async fn perform(&self, session: &Session) -> Result<bool, SdkError> {
+    /// Does it.
+    pub(crate) async fn perform(&self, session: &Session) -> Result<Answered, SdkError> {
         match self {
             Act::Answer(request, answer) => session.answer(request, answer).await,
-            Act::Prompt(text) => session.send(text).await.map(|_| true),
+            Act::Prompt(text) => session.send(&Prompt::from(text.as_str())).await.map(|_| Answered::Taken),
         }
     }
 }
@@ -73,7 +73,7 @@ impl Typing {
 pub(crate) struct Dialogue {
     asked: Asked,
     typing: Option<Typing>,
-    under_way: Option<(Act, JoinHandle<Result<bool, SdkError>>)>,
+    under_way: Option<(Act, JoinHandle<Result<Answered, SdkError>>)>,
     /// The prompts of the session, and what was typed here, the last one at the end.
     earlier: Vec<String>,
     /// What a person is to be called for.
@@ -164,7 +164,12 @@ impl Dialogue {
             RequestKind::Question if request.choices.is_empty() => Some("Enter answers"),
             RequestKind::Question if takes_a_line(request) => Some("1-9 or Enter"),
             RequestKind::Question => Some("1-9 choose"),
-            RequestKind::Form => None,
+            RequestKind::Form if request.fields.is_empty() => Some("a accept, d decline"),
+            RequestKind::Form => Some("Enter fills in, d declines"),
+            RequestKind::ModelSwitch => Some("a switch, s always, d stay"),
+            RequestKind::Limit => Some("a lift it, d cancel"),
+            RequestKind::SignIn => Some("a link, d dismiss"),
+            RequestKind::Tool | RequestKind::Sampling | RequestKind::Unknown => Some("d refuse"),
         })
     }
 
@@ -222,15 +227,21 @@ impl Dialogue {
             Typing::Denial(request) => Heard::Act(Act::Answer(request, Answer::NoBecause(text))),
             Typing::Answer(request) => {
                 let number = text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+                let number = number.filter(|_| request.kind == RequestKind::Question);
                 if let Some(choice) = number.and_then(|index| request.choices.get(index)).cloned() {
                     return Heard::Act(Act::Answer(request, Answer::Choice(choice)));
                 }
-                if !request.freeform {
+                if request.kind == RequestKind::Question && !request.freeform {
                     let text = format!("it takes a number from 1 to {}, and no other answer", request.choices.len());
                     context.terminal.say(&Line::new(Tone::Attention, text));
                     return Heard::Nothing;
                 }
-                Heard::Act(Act::Answer(request, Answer::Words(text)))
+                let answer = Answer::Words(text);
+                if let Some(why) = request.refuses(&answer) {
+                    context.terminal.say(&Line::new(Tone::Attention, format!("{why}; what you typed is kept: Enter, then Up")));
+                    return Heard::Nothing;
+                }
+                Heard::Act(Act::Answer(request, answer))
             }
         }
     }
@@ -300,7 +311,13 @@ impl Dialogue {
             RequestKind::Question if request.freeform => "the number of a choice, or Enter and your own answer",
             RequestKind::Question if takes_a_line(request) => "the number of a choice, above 9 after Enter",
             RequestKind::Question => "the number of a choice",
-            RequestKind::Form => return,
+            RequestKind::Form if request.fields.is_empty() => "a once it is done, d declines it",
+            RequestKind::Form if request.fields.len() == 1 => "Enter, and the answer; d declines it",
+            RequestKind::Form => "Enter, and NAME=VALUE; NAME=VALUE …; d declines it",
+            RequestKind::ModelSwitch => "a goes on with another model, s does so from now on, d stays with this one",
+            RequestKind::Limit => "a lifts the limit, Enter and a number adds as many credits, d cancels the request",
+            RequestKind::SignIn => "a shows the link to open in this machine's browser, d dismisses it",
+            RequestKind::Tool | RequestKind::Sampling | RequestKind::Unknown => "d refuses it; it can be answered elsewhere",
         };
         context.terminal.say(&Line::new(Tone::Plain, format!("        or here: {how}")));
     }
@@ -310,7 +327,7 @@ impl Dialogue {
         &mut self,
         context: &mut Context<'_>,
         act: Act,
-        work: impl Future<Output = Result<bool, SdkError>> + Send + 'static,
+        work: impl Future<Output = Result<Answered, SdkError>> + Send + 'static,
     ) {
         if self.under_way.is_some() {
             let kept = if let Act::Prompt(_) = act { "; this one is kept: p, then Up" } else { "" };
@@ -328,7 +345,7 @@ impl Dialogue {
     }
 
     /// Waits until what is on its way has arrived, for ever without anything. Cancel-safe.
-    pub(crate) async fn settled(&mut self) -> (Act, Result<bool, SdkError>) {
+    pub(crate) async fn settled(&mut self) -> (Act, Result<Answered, SdkError>) {
         let Some((_, task)) = &mut self.under_way else { return pending().await };
         let done = task.await;
         match (self.under_way.take(), done) {
@@ -353,14 +370,19 @@ impl Dialogue {
     pub(crate) fn say_settled(
         &mut self,
         context: &mut Context<'_>,
-        (act, settled): (Act, Result<bool, SdkError>),
+        (act, settled): (Act, Result<Answered, SdkError>),
     ) -> std::io::Result<()> {
         match (act, settled) {
             // An agent that works takes it later.
             (Act::Prompt(_), Ok(_)) => context.terminal.say(&Line::new(Tone::Dim, "prompt sent")),
-            (Act::Answer(..), Ok(true)) => {}
-            (Act::Answer(..), Ok(false)) => {
+            (Act::Answer(..), Ok(Answered::Taken)) => {}
+            (Act::Answer(..), Ok(Answered::TooLate)) => {
                 context.terminal.say(&Line::new(Tone::Dim, "somebody else answered it first"));
+            }
+            (Act::Answer(..), Ok(Answered::Open(url))) => {
+                for line in output::sign_in_lines(&url) {
+                    context.terminal.say(&line);
+                }
             }
             (Act::Prompt(text), Err(error)) => {
                 self.keep(&text);
@@ -396,8 +418,14 @@ enum Press {
 
 impl Asked {
     fn add(&mut self, request: Request) {
-        self.requests.push_back(request);
-        self.to_show |= self.requests.len() == 1;
+        // The session waits for some, and those come first.
+        let place = if request.kind.holds_up() {
+            self.requests.iter().position(|other| !other.kind.holds_up()).unwrap_or(self.requests.len())
+        } else {
+            self.requests.len()
+        };
+        self.requests.insert(place, request);
+        self.to_show |= place == 0;
         self.changed = Some(Instant::now());
     }
 
@@ -420,11 +448,12 @@ impl Asked {
         self.to_show = true;
     }
 
+    /// What held up the turn does so no longer.
     fn clear(&mut self) {
         if !self.requests.is_empty() {
             self.changed = Some(Instant::now());
         }
-        self.requests.clear();
+        self.requests.retain(|request| !request.kind.holds_up());
         self.in_flight = None;
     }
 
@@ -442,13 +471,16 @@ impl Asked {
         };
         let answer = |answer| Some(Press::Answer(request.clone(), answer));
         let press = match (request.kind, key) {
-            (RequestKind::Permission | RequestKind::Plan, 'a') => answer(Answer::Yes),
-            (RequestKind::Permission | RequestKind::Plan, 'd') => answer(Answer::No),
+            (RequestKind::Question, '\n') if takes_a_line(request) => Some(Press::Type),
+            (RequestKind::Form | RequestKind::Limit, '\n') if request.freeform => Some(Press::Type),
+            (RequestKind::Question, _) => choice(),
             (RequestKind::Permission | RequestKind::Plan, 'D') => Some(Press::Type),
             (RequestKind::Permission, 's') if request.for_session => answer(Answer::ForSession),
-            (RequestKind::Question, '\n') if takes_a_line(request) => Some(Press::Type),
-            (RequestKind::Question | RequestKind::Plan, _) => choice(),
-            (RequestKind::Permission | RequestKind::Form, _) => None,
+            (RequestKind::ModelSwitch, 's') => answer(Answer::ForSession),
+            (_, 'a') if request.refuses(&Answer::Yes).is_none() => answer(Answer::Yes),
+            (_, 'd') => answer(Answer::No),
+            (RequestKind::Plan | RequestKind::ModelSwitch | RequestKind::Limit, _) => choice(),
+            _ => None,
         };
         match press {
             None => Press::Other,

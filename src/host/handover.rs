@@ -27,9 +27,10 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::choice::Choice;
+use super::queue::{Limit, Queue};
 use super::runtimes::Joined;
 use super::view::View;
-use super::{Host, Kept, Progress};
+use super::{Host, Progress};
 use crate::cli::{Hook, KeepAwake, Remote};
 use crate::context::{Context, Deadline};
 use crate::env;
@@ -39,7 +40,7 @@ use crate::output::Update;
 use crate::paths;
 use crate::pid::Identity;
 use crate::registry::{self, Registry, SessionEntry};
-use crate::sdk::{Event, Events, Session, SessionOptions};
+use crate::sdk::{Event, Events, Session, SessionOptions, Stage};
 
 /// The first argument that makes this program the next host of a session.
 pub(crate) const NEXT_HOST: &str = "next-host";
@@ -68,7 +69,9 @@ pub(crate) struct Order {
 pub(crate) struct State {
     entry: SessionEntry,
     progress: Progress,
-    kept: Kept,
+    /// As it came to be since.
+    options: SessionOptions,
+    limit: Option<Limit>,
     last_said: String,
     link_lost: bool,
     seen: super::watchdog::Seen,
@@ -133,7 +136,8 @@ impl Host {
         let state = State {
             entry: self.entry.clone(),
             progress: self.progress.clone(),
-            kept: self.kept.clone(),
+            options: self.options.clone(),
+            limit: self.queue.limit.clone(),
             last_said: self.last_said.clone(),
             link_lost: self.link_lost,
             seen: self.watchdog.seen(),
@@ -165,7 +169,7 @@ impl Host {
                 return Err(error);
             }
         };
-        let Some(State { mut entry, progress, kept, last_said, link_lost, seen }) = state else {
+        let Some(State { mut entry, progress, options, limit, last_said, link_lost, seen }) = state else {
             // Whoever started us is gone, and the session with it.
             let _ = timeout(ANSWER_DEADLINE, session.close()).await;
             joined.leave(context, true, None).await;
@@ -200,10 +204,10 @@ impl Host {
             early: VecDeque::new(),
             entry,
             progress,
-            kept,
             recoveries: Vec::new(),
             dialogue: super::dialogue::Dialogue::default(),
             permits: super::permits::Permits::default(),
+            queue: Queue::with(limit),
             watchdog,
             sleep: super::sleep::Sleep::new(order.keep_awake),
             hooks: super::hooks::Hooks::new(order.hooks),
@@ -211,7 +215,7 @@ impl Host {
             told_ready: true,
             link_lost,
             share_at,
-            options: order.options,
+            options,
             choice: order.choice,
             qr: QrOptions::none(),
         };
@@ -234,7 +238,7 @@ pub(crate) fn caution(context: &mut Context<'_>, killed_at_logout: bool) {
 
 /// Becomes a client of the session, and hears how it is; None: whoever handed it over is gone.
 async fn arrive(context: &mut Context<'_>, joined: &Joined, order: &Order) -> anyhow::Result<(Session, Events, Option<State>)> {
-    let (session, events) = Session::resume(&joined.runtime, &order.entry.session_id, &order.options).await?;
+    let (session, events) = Session::resume(&joined.runtime, &order.entry.session_id, &order.options, Stage::Joined).await?;
     let told = context.terminal.data(ATTACHED).is_ok();
     let line = if told { read_line().await? } else { String::new() };
     let state = if line.is_empty() { None } else { Some(serde_json::from_str(&line).context("the state cannot be read")?) };

@@ -62,7 +62,7 @@ impl Host {
         let update = Some(&Update::Event(event));
         match event {
             Event::Said { text } => self.last_said.clone_from(text),
-            Event::Waiting(request) => self.hook(context, HookEvent::Input, &request.what, update),
+            Event::Waiting(request) if request.kind.holds_up() => self.hook(context, HookEvent::Input, &request.what, update),
             Event::Failed { message } => self.hook(context, HookEvent::Error, message, update),
             Event::Idle => {
                 let said = std::mem::take(&mut self.last_said);

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::Host;
 use crate::context::Context;
 use crate::output::Update;
-use crate::sdk::{self, Answer, Event, Request, SdkError};
+use crate::sdk::{self, Answer, Answered, Event, Request, SdkError};
 
 /// The runtime answers at once.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -20,14 +20,14 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Answers that are on their way.
 #[derive(Debug, Default)]
 pub(super) struct Permits {
-    answers: JoinSet<(Request, Result<bool, SdkError>)>,
+    answers: JoinSet<(Request, Result<Answered, SdkError>)>,
     /// Those of them that are answered already.
     answered: HashSet<String>,
 }
 
 impl Permits {
     /// The next one that has arrived, for ever without any. Cancel-safe.
-    pub(super) async fn settled(&mut self) -> (Request, Result<bool, SdkError>) {
+    pub(super) async fn settled(&mut self) -> (Request, Result<Answered, SdkError>) {
         loop {
             match self.answers.join_next().await {
                 Some(Ok(settled)) => return settled,
@@ -81,7 +81,7 @@ impl Host {
     pub(super) fn on_permitted(
         &mut self,
         context: &mut Context<'_>,
-        (request, settled): (Request, Result<bool, SdkError>),
+        (request, settled): (Request, Result<Answered, SdkError>),
     ) -> anyhow::Result<Option<Event>> {
         let answered = self.permits.answered.remove(&request.id);
         match settled {

@@ -9,7 +9,7 @@ use crate::context::{Context, Deadline};
 use crate::line::{Line, Tone};
 use crate::link;
 use crate::output::Update;
-use crate::sdk::{SdkError, Session};
+use crate::sdk::{SdkError, Session, Stage};
 
 /// A relaunch and a resume take a second (measured).
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -21,7 +21,8 @@ const RECOVERIES: usize = 3;
 const WINDOW: Duration = Duration::from_mins(5);
 
 impl Host {
-    /// Resumes the session in another runtime, with everything that was set at its start or since. A turn that was running is not run
+    /// Resumes the session in another runtime, with everything that was set at its start or since: most of it the CLI has in its own files only
+    /// once there was a turn, and some of it never (measured). A turn that was running is not run
     /// again: that is said, here and in Mission Control.
     pub(super) async fn recover(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
         self.recoveries.retain(|at| at.elapsed() < WINDOW);
@@ -42,6 +43,7 @@ impl Host {
 
         self.progress.stop();
         self.permits.forget();
+        self.queue.forget();
         self.watchdog = Watchdog::new(&self.joined.entry.server);
         self.entry.connection = self.watchdog.first_state();
         self.entry.runtime.clone_from(&self.joined.entry.id);
@@ -90,7 +92,7 @@ impl Host {
         let id = self.entry.session_id.clone();
         let runtime = &self.joined.runtime;
         let resuming = async {
-            match Session::resume(runtime, &id, &self.options).await {
+            match Session::resume(runtime, &id, &self.options, Stage::Revived).await {
                 Err(SdkError::SessionEnded) => Session::recreate(runtime, &id, &self.options).await,
                 resumed => resumed,
             }
@@ -99,25 +101,7 @@ impl Host {
         self.session = session;
         self.events = events;
         self.early.clear();
-        // All of it survives in the CLI's own files once there was a turn (measured); before that it does not.
-        let kept = self.kept.clone();
-        let session = &self.session;
-        let denied = self.options.denied.clone();
-        let restoring = async {
-            session.deny(&denied).await?;
-            if let Some(mode) = kept.permission_mode.filter(|mode| !mode.is_empty())
-                && session.permission_mode().await? != mode
-            {
-                session.set_permission_mode(&mode).await?;
-            }
-            if let Some(mode) = kept.mode.filter(|mode| !mode.is_empty())
-                && session.mode().await? != mode
-            {
-                session.set_mode(&mode).await?;
-            }
-            Ok::<_, SdkError>(())
-        };
-        context.step("restoring the session's settings", deadline, restoring).await
+        Ok(())
     }
 
     /// Shares it as it is wanted by now: a user's off wins.

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::question;
 use crate::choose::ChooseError;
 use crate::cli::Remote;
 use crate::context::{Context, Deadline};
 use crate::error::{Interrupted, UsageError};
 use crate::line::{Line, Tone};
-use crate::output::{self, Update};
-use crate::registry::{Registry, Rules};
+use crate::output;
+use crate::registry::{Given, Registry};
 use crate::repo::Slug;
-use crate::sdk::{Events, Runtime, SdkError, Session, SessionOptions, Stored};
-use crate::terminal::Input;
+use crate::sdk::{Events, Runtime, SdkError, Session, SessionOptions, Stage, Stored};
 
 /// How long the account's tasks are looked for.
 const TASKS_LIMIT: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ pub(super) struct Found {
     pub(super) stored: Stored,
     /// How it was shared; None: it never was.
     pub(super) remote: Option<Remote>,
-    pub(super) rules: Rules,
+    pub(super) given: Given,
 }
 
 /// Finds it, and refuses one that is open elsewhere.
@@ -86,8 +86,11 @@ pub(super) async fn find(
         (Some(told), _) => Some(told),
         (None, steerable) => steerable.map(|steerable| if steerable { Remote::On } else { Remote::Off }),
     };
-    let rules = if wanted.ask { Rules::default() } else { registry.rules(&stored.id)? };
-    Ok(Found { stored, remote, rules })
+    let mut given = registry.given(&stored.id)?;
+    if wanted.ask {
+        (given.allowed, given.denied, given.approved) = Default::default();
+    }
+    Ok(Found { stored, remote, given })
 }
 
 /// Attaches to it, where it worked, and sets what the person wants otherwise than it was.
@@ -98,14 +101,8 @@ pub(super) async fn attach(
     options: &mut SessionOptions,
     deadline: Deadline,
 ) -> anyhow::Result<(Session, Events)> {
-    match stored.directory.filter(|directory| directory.is_dir()) {
-        Some(directory) => options.directory = directory,
-        None => context.tell(&Update::Caution(format!(
-            "the folder that the session worked in is gone: it goes on in {}",
-            options.directory.display()
-        )))?,
-    }
-    let (session, events) = context.step("resuming the session", deadline, Session::resume(runtime, &stored.id, options)).await?;
+    let resuming = Session::resume(runtime, &stored.id, options, Stage::Revived);
+    let (session, events) = context.step("resuming the session", deadline, resuming).await?;
     if events.already_in_use() {
         // Another CLI has it open, which did not show before; this one leaves it.
         let _ = context.within("leaving the session", deadline, session.close()).await;
@@ -115,8 +112,8 @@ pub(super) async fn attach(
         if let Some(name) = &options.name {
             session.set_name(name).await?;
         }
-        if let Some(model) = &options.model {
-            session.set_model(model).await?;
+        if options.model.is_some() || options.effort.is_some() {
+            session.set_model(options.model.as_deref(), options.effort.as_deref()).await?;
         }
         Ok::<_, SdkError>(())
     };
@@ -192,7 +189,7 @@ fn of_this_repository(wanted: &Wanted, all: Vec<Stored>) -> Vec<Stored> {
 async fn ask(context: &mut Context<'_>, found: Vec<Stored>) -> anyhow::Result<Stored> {
     let now = Timestamp::now();
     let several = || ChooseError::Ambiguous { candidates: found.iter().map(|stored| output::stored_line(stored, now)).collect() };
-    if context.json || !context.terminal.open_keyboard()? {
+    if !question::may_ask(context)? {
         return Err(several().into());
     }
     for (index, stored) in found.iter().take(SHOWN).enumerate() {
@@ -201,23 +198,9 @@ async fn ask(context: &mut Context<'_>, found: Vec<Stored>) -> anyhow::Result<St
     if found.len() > SHOWN {
         context.terminal.say(&Line::new(Tone::Dim, format!("   {} more: copilot-remote list --all", found.len() - SHOWN)));
     }
-    if context.terminal.redraws() {
-        context.terminal.status(Some(QUESTION.to_owned()));
-    } else {
-        context.terminal.say(&Line::new(Tone::Strong, QUESTION));
-    }
-    let chosen = loop {
-        tokio::select! {
-            signal = context.shutdown.next() => break Err(Interrupted(signal).into()),
-            input = context.terminal.input() => if let Input::Key(key) = input {
-                let index = key.to_digit(10).and_then(|digit| usize::try_from(digit).ok()?.checked_sub(1));
-                if let Some(stored) = index.and_then(|index| found.get(index)) {
-                    break Ok(stored.clone());
-                }
-            }
-        }
-    };
-    context.terminal.close_keyboard();
-    context.terminal.status(None);
-    chosen
+    question::ask(context, QUESTION, |key| {
+        let index = key.to_digit(10).and_then(|digit| usize::try_from(digit).ok()?.checked_sub(1))?;
+        found.get(index).cloned()
+    })
+    .await
 }

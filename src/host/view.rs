@@ -18,7 +18,7 @@ use crate::line::{Line, Tone};
 use crate::link::{self, QrOptions};
 use crate::logout;
 use crate::output::{self, Ending, Leave, Update};
-use crate::registry::{Registry, SessionEntry};
+use crate::registry::{Given, Registry, SessionEntry};
 use crate::sdk::{Event, SdkError, Session};
 use crate::shutdown::Signal;
 
@@ -184,6 +184,7 @@ impl Host {
                 (event, wrong) = self.hooks.done() => if let Some(wrong) = wrong {
                     hooks::say_failed(context, event, &wrong);
                 },
+                due = self.queue.due() => self.on_due(context, &due)?,
                 () = self.watchdog.is_due() => self.look_after(context, &mut view).await?,
                 switched = view.switch.done() => self.on_switched(context, &mut view, switched)?,
                 () = at(share_at), if may_share => {
@@ -261,23 +262,19 @@ impl Host {
         if *event != Event::Other {
             self.watchdog.touched = Instant::now();
         }
-        if self.permit(context, event)? {
+        if self.permit(context, event)? || !self.queue.see(&self.session, event) {
             return Ok(());
+        }
+        if let Some(signed_in) = self.queue.signed_in(event) {
+            self.on_event(context, view, &signed_in)?;
         }
         self.permits.see(event);
         self.progress.see(event);
-        self.kept.see(event);
+        self.keep(context, event);
         self.hook_on(context, event);
         self.dialogue.see(event);
         let before = (self.entry.remote, self.entry.url.clone());
         match event {
-            Event::PermissionMode(mode) => self.entry.permission_mode.clone_from(mode),
-            // The runtime gives no title to a session that has a name: then it is a new name.
-            Event::Title(title) if self.entry.name.is_some() => {
-                self.entry.name = Some(title.clone());
-                self.options.name = Some(title.clone());
-            }
-            Event::Title(title) => self.entry.title = Some(title.clone()),
             Event::Link { url } => {
                 if let Err(error) = link::check(url, &self.entry.login.host) {
                     // One that may not be shown is no reason to end the session.
@@ -307,6 +304,33 @@ impl Host {
             self.tell_remote(context, view)?;
         }
         Ok(context.tell(&Update::Event(event))?)
+    }
+
+    /// Follows what the session is, for other terminals, and for the day on which its runtime is another one.
+    fn keep(&mut self, context: &mut Context<'_>, event: &Event) {
+        let options = &mut self.options;
+        match event {
+            Event::Mode(mode) => options.mode = Some(mode.clone()),
+            Event::PermissionMode(mode) => options.permission_mode = Some(mode.clone()),
+            Event::Model { model, effort } => {
+                options.model = Some(model.clone());
+                options.effort.clone_from(effort);
+            }
+            Event::Agent(agent) => options.agent.clone_from(agent),
+            Event::Answered { approved, .. } => {
+                for rule in approved.iter().filter(|rule| !options.approved.contains(rule)).cloned().collect::<Vec<_>>() {
+                    options.approved.push(rule);
+                }
+            }
+            // The runtime gives no title to a session that has a name: then it is a new name.
+            Event::Title(title) if options.name.is_some() => options.name = Some(title.clone()),
+            Event::Title(title) => self.entry.title = Some(title.clone()),
+            Event::Managed(managed) => self.entry.manage(managed),
+            _ => return,
+        }
+        self.entry.describe(&self.options);
+        let kept = self.registry.keep_given(&self.entry.session_id, &Given::of(&self.options));
+        context.told_once(kept, "it may not be resumed as it is");
     }
 
     /// Something waits for a person.

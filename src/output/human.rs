@@ -12,7 +12,7 @@ use crate::error::Report;
 use crate::line::{Line, Tone};
 use crate::registry::{Activity, Link, SessionEntry};
 use crate::repo::worktree::Worktree;
-use crate::sdk::{ALLOW_ALL, Event, Origin, Request, RequestKind};
+use crate::sdk::{ALLOW_ALL, Event, INTERACTIVE, Origin, Request, RequestKind, ServerState};
 
 /// A long message is cut: all of it is in Mission Control.
 const MESSAGE_LINES: usize = 20;
@@ -102,6 +102,7 @@ pub(crate) fn account_lines(entry: &SessionEntry) -> Vec<Line> {
         }
         Remote::On => {}
     }
+    lines.extend(profile_line(entry));
     if entry.permission_mode == ALLOW_ALL {
         lines.push(Line::new(Tone::Attention, "everything is allowed: the agent uses tools without asking"));
     }
@@ -112,6 +113,42 @@ pub(crate) fn account_lines(entry: &SessionEntry) -> Vec<Line> {
         lines.push(Line::new(Tone::Plain, format!("denied: {}", rules(&entry.denied))));
     }
     lines
+}
+
+/// How the agent works, and under what, where that is not as usual.
+fn profile_line(entry: &SessionEntry) -> Option<Line> {
+    let mut words = Vec::new();
+    if entry.mode != INTERACTIVE && !entry.mode.is_empty() {
+        words.push(format!("mode {}", entry.mode));
+    }
+    words.extend(entry.agent.as_ref().map(|agent| format!("agent {agent}")));
+    words.extend(model_words(entry).map(|model| format!("model {model}")));
+    if entry.sandboxed {
+        words.push("sandboxed".to_owned());
+    }
+    words.extend(entry.managed.as_ref().map(|by| format!("managed ({by})")));
+    (!words.is_empty()).then(|| Line::new(Tone::Plain, words.join(", ")))
+}
+
+/// The model, with its reasoning effort.
+pub(super) fn model_words(entry: &SessionEntry) -> Option<String> {
+    match (&entry.model, &entry.effort) {
+        (Some(model), Some(effort)) => Some(format!("{model} ({effort})")),
+        (Some(model), None) => Some(model.clone()),
+        (None, Some(effort)) => Some(format!("as set ({effort})")),
+        (None, None) => None,
+    }
+}
+
+/// Where a person signs in to an MCP server.
+pub(crate) fn sign_in_lines(url: &str) -> Vec<Line> {
+    vec![
+        Line::new(
+            Tone::Strong,
+            "sign in with a browser on this machine, which is asked for the answer (from elsewhere: ssh -L):",
+        ),
+        Line::new(Tone::Plain, url),
+    ]
 }
 
 fn remote_switched(remote: Remote, url: Option<&str>, at: Option<&str>) -> Vec<Line> {
@@ -154,6 +191,18 @@ fn event_lines(event: &Event) -> Vec<Line> {
             vec![Line::new(Tone::Attention, "everything is allowed from now on")]
         }
         Event::PermissionMode(mode) => vec![Line::new(Tone::Dim, format!("permissions: {}", cut(mode)))],
+        Event::Mode(mode) => vec![Line::new(Tone::Dim, format!("mode: {}", cut(mode)))],
+        Event::Model { model, effort } => {
+            let effort = effort.as_ref().map_or_else(String::new, |effort| format!(", effort {}", cut(effort)));
+            vec![Line::new(Tone::Dim, format!("model: {}{effort}", cut(model)))]
+        }
+        Event::Agent(agent) => vec![Line::new(Tone::Dim, format!("agent: {}", cut(agent.as_deref().unwrap_or("the usual one"))))],
+        Event::Managed(managed) if managed.by.is_some() => {
+            message(Tone::Plain, "managed settings hold: ", &format!("{} ({})", managed.keys.join(", "), managed.who()))
+        }
+        Event::Server { name, state: ServerState::Failed(why) } => {
+            message(Tone::Attention, &format!("MCP server {name} did not start: "), why)
+        }
         Event::Idle => vec![Line::new(Tone::Dim, "idle: waits for a prompt")],
         Event::Missed(count) => vec![Line::new(Tone::Attention, format!("{count} events came too fast and are not shown"))],
         // Shown as a switch of remote, as the end, or not at all: a title only repeats the first prompt.
@@ -161,7 +210,9 @@ fn event_lines(event: &Event) -> Vec<Line> {
         | Event::Title(_)
         | Event::Link { .. }
         | Event::Steerable(_)
-        | Event::Mode(_)
+        | Event::Managed(_)
+        | Event::Queue
+        | Event::Server { .. }
         | Event::Working
         | Event::ToolFinished { trouble: None }
         | Event::Ended
@@ -176,6 +227,11 @@ pub(crate) fn waiting(request: &Request) -> Vec<Line> {
         RequestKind::Question => "question: ",
         RequestKind::Plan => "plan to approve: ",
         RequestKind::Form => "form to fill in: ",
+        RequestKind::ModelSwitch | RequestKind::Limit => "limit reached: ",
+        RequestKind::SignIn => "sign-in wanted: ",
+        RequestKind::Tool => "tool of another client wanted: ",
+        RequestKind::Sampling => "the model is wanted: ",
+        RequestKind::Unknown => "something that this version does not know is asked: ",
     };
     // Cut late, and loudly: it may be allowed for what is read here.
     let mut what = request.what.trim().lines();
@@ -193,8 +249,20 @@ pub(crate) fn waiting(request: &Request) -> Vec<Line> {
         let meaning = if request.kind == RequestKind::Plan { plan_choice(choice) } else { "" };
         lines.push(Line::new(Tone::Plain, format!("  {}. {}{meaning}", index + 1, cut(choice))));
     }
-    lines.push(Line::new(Tone::Plain, "  answer it in Mission Control"));
+    for field in &request.fields {
+        let title = if field.title.is_empty() { String::new() } else { format!(" ({})", cut(&field.title)) };
+        lines.push(Line::new(Tone::Plain, format!("  {}{title}: {}", cut(&field.name), cut(&field.takes()))));
+    }
+    lines.push(Line::new(
+        Tone::Plain,
+        if answered_there(request.kind) { "  answer it in Mission Control" } else { "  answer it here" },
+    ));
     lines
+}
+
+/// Whether Mission Control has answers for it, as far as is known.
+fn answered_there(kind: RequestKind) -> bool {
+    matches!(kind, RequestKind::Permission | RequestKind::Question | RequestKind::Plan | RequestKind::Form)
 }
 
 /// What the runtime's words for what comes after a plan mean.

@@ -9,7 +9,7 @@ use super::{Ending, Update};
 use crate::cli::Remote;
 use crate::error::Report;
 use crate::registry::SessionEntry;
-use crate::sdk::{Event, Origin, RequestKind};
+use crate::sdk::{Event, Field, Origin, ServerState};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,6 +61,31 @@ enum Payload<'a> {
         choices: &'a [String],
         for_session: bool,
         freeform: bool,
+        fields: &'a [Field],
+    },
+    /// What the session is changed to.
+    Mode {
+        mode: &'a str,
+    },
+    PermissionMode {
+        permission_mode: &'a str,
+    },
+    Model {
+        model: &'a str,
+        effort: Option<&'a str>,
+    },
+    Agent {
+        agent: Option<&'a str>,
+    },
+    Managed {
+        managed: Option<&'a str>,
+        settings: &'a [String],
+    },
+    McpServer {
+        name: &'a str,
+        state: &'static str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        message: &'a str,
     },
     Link {
         link: &'static str,
@@ -125,6 +150,14 @@ pub(super) struct Session<'a> {
     permission_mode: &'a str,
     allowed_tools: Vec<String>,
     denied_tools: Vec<String>,
+    approved_tools: Vec<String>,
+    mode: &'a str,
+    model: Option<&'a str>,
+    effort: Option<&'a str>,
+    agent: Option<&'a str>,
+    trusted: bool,
+    sandboxed: bool,
+    managed: Option<&'a str>,
     login: &'a str,
     host: &'a str,
     repository: Option<&'a str>,
@@ -221,6 +254,14 @@ pub(super) fn session(entry: &SessionEntry) -> Session<'_> {
         permission_mode: &entry.permission_mode,
         allowed_tools: entry.allowed.iter().map(ToString::to_string).collect(),
         denied_tools: entry.denied.iter().map(ToString::to_string).collect(),
+        approved_tools: entry.approved.iter().map(ToString::to_string).collect(),
+        mode: &entry.mode,
+        model: entry.model.as_deref(),
+        effort: entry.effort.as_deref(),
+        agent: entry.agent.as_deref(),
+        trusted: entry.trusted,
+        sandboxed: entry.sandboxed,
+        managed: entry.managed.as_deref(),
         login: &entry.login.login,
         host: &entry.login.host,
         repository: entry.repository.as_deref(),
@@ -255,19 +296,30 @@ fn event_message(event: &Event) -> Option<Payload<'_>> {
         Event::ToolStarted { name, what } => Payload::Tool { name, what },
         Event::Waiting(request) => Payload::Input {
             id: &request.id,
-            kind: match request.kind {
-                RequestKind::Permission => "permission",
-                RequestKind::Question => "question",
-                RequestKind::Plan => "plan",
-                RequestKind::Form => "form",
-            },
+            kind: request.kind.word(),
             what: &request.what,
             detail: &request.detail,
             choices: &request.choices,
             for_session: request.for_session,
             freeform: request.freeform,
+            fields: &request.fields,
         },
-        Event::Answered { id, outcome } => Payload::Answered { id, outcome },
+        Event::Mode(mode) => Payload::Mode { mode },
+        Event::PermissionMode(mode) => Payload::PermissionMode { permission_mode: mode },
+        Event::Model { model, effort } => Payload::Model { model, effort: effort.as_deref() },
+        Event::Agent(agent) => Payload::Agent { agent: agent.as_deref() },
+        Event::Managed(managed) if managed.by.is_some() => {
+            Payload::Managed { managed: managed.by.as_deref(), settings: &managed.keys }
+        }
+        Event::Server { name, state } => {
+            let (state, message) = match state {
+                ServerState::Starting => return None,
+                ServerState::Ready => ("ready", ""),
+                ServerState::Failed(why) => ("failed", why.as_str()),
+            };
+            Payload::McpServer { name, state, message }
+        }
+        Event::Answered { id, outcome, .. } => Payload::Answered { id, outcome },
         Event::Title(title) => Payload::Title { title },
         Event::Aborted { reason } => Payload::TurnAborted { reason },
         Event::Completed { success, summary } => Payload::Completed { success: *success, summary },
@@ -277,8 +329,8 @@ fn event_message(event: &Event) -> Option<Payload<'_>> {
         Event::Started(_)
         | Event::Link { .. }
         | Event::Steerable(_)
-        | Event::Mode(_)
-        | Event::PermissionMode(_)
+        | Event::Managed(_)
+        | Event::Queue
         | Event::Notice { .. }
         | Event::Working
         | Event::ToolFinished { .. }

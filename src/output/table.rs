@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::columns::{age, aligned, one_line};
-use super::human::time_left;
+use super::human::{model_words, time_left};
 use super::json::{self, document};
 use super::{rules, sanitised};
 use crate::cli::Remote;
@@ -162,6 +162,23 @@ pub(crate) fn details(
     }
     if !entry.denied.is_empty() {
         say("denied", &rules(&entry.denied));
+    }
+    if !entry.approved.is_empty() {
+        say("approved", &rules(&entry.approved));
+    }
+    say("mode", &entry.mode);
+    if let Some(model) = model_words(entry) {
+        say("model", &model);
+    }
+    if let Some(agent) = &entry.agent {
+        say("agent", agent);
+    }
+    say("trusted", if entry.trusted { "yes" } else { "no: hooks and MCP servers of its repository stay off" });
+    if entry.sandboxed {
+        say("sandboxed", "yes");
+    }
+    if let Some(by) = &entry.managed {
+        say("managed", &format!("by {by}"));
     }
     say("repository", entry.repository.as_deref().unwrap_or("none"));
     if let Some(branch) = &entry.branch {

@@ -12,7 +12,7 @@ use super::{Activity, Registry, is_plain};
 use crate::cli::Remote;
 use crate::line::Line;
 use crate::paths::{self, StateError};
-use crate::sdk::{Request, RequestKind, Tool, Warning};
+use crate::sdk::{Field, Request, RequestKind, Tool, Warning};
 
 /// A longer file becomes the old one, in place of the one before: so a session that lives for weeks keeps no more than two.
 const LONGEST: u64 = if cfg!(test) { 4 * 1024 } else { 16 * 1024 * 1024 };
@@ -197,6 +197,7 @@ pub(crate) struct Told {
     choices: Vec<String>,
     for_session: bool,
     freeform: bool,
+    fields: Vec<Field>,
     /// How it was shared from then on.
     pub(crate) remote: Option<Remote>,
     about: String,
@@ -206,8 +207,20 @@ pub(crate) struct Told {
 impl Told {
     /// The request that it is, if it is one.
     pub(crate) fn request(self) -> Option<Request> {
-        let Told { id, what, detail, choices, for_session, freeform, .. } = self;
-        self.request_kind.map(|kind| Request { id, kind, what, detail, choices, for_session, freeform, tool: Tool::Other })
+        let Told { id, what, detail, choices, for_session, freeform, fields, .. } = self;
+        let (retry_after, tool) = (None, Tool::Other);
+        self.request_kind.map(|kind| Request {
+            id,
+            kind,
+            what,
+            detail,
+            choices,
+            for_session,
+            freeform,
+            fields,
+            retry_after,
+            tool,
+        })
     }
 }
 

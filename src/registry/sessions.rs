@@ -11,7 +11,7 @@ use crate::cli::Remote;
 use crate::paths::StateError;
 use crate::pid::Identity;
 use crate::repo::worktree::Worktree;
-use crate::sdk::{Login, Rule};
+use crate::sdk::{INTERACTIVE, Login, Managed, Rule, SessionOptions};
 
 /// All that is known of a live session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,30 @@ pub(crate) struct SessionEntry {
     /// Tools that may not be used.
     #[serde(default)]
     pub(crate) denied: Vec<Rule>,
+    /// What a person allowed for the session when that was asked.
+    #[serde(default)]
+    pub(crate) approved: Vec<Rule>,
+    /// What the agent is to do: `interactive`, `plan`, `autopilot`.
+    #[serde(default)]
+    pub(crate) mode: String,
+    /// None: the runtime has not said yet.
+    #[serde(default)]
+    pub(crate) model: Option<String>,
+    /// The reasoning effort.
+    #[serde(default)]
+    pub(crate) effort: Option<String>,
+    /// The custom agent.
+    #[serde(default)]
+    pub(crate) agent: Option<String>,
+    /// What the repository brings along and what runs by itself may run.
+    #[serde(default)]
+    pub(crate) trusted: bool,
+    /// Shell commands run in a sandbox.
+    #[serde(default)]
+    pub(crate) sandboxed: bool,
+    /// Who decides over the person's head: `server`, `device`, …
+    #[serde(default)]
+    pub(crate) managed: Option<String>,
     pub(crate) login: Login,
     /// `owner/name` that the runtime attached; None: none.
     pub(crate) repository: Option<String>,
@@ -134,6 +158,14 @@ impl SessionEntry {
             permission_mode: "manual".to_owned(),
             allowed: Vec::new(),
             denied: Vec::new(),
+            approved: Vec::new(),
+            mode: INTERACTIVE.to_owned(),
+            model: None,
+            effort: None,
+            agent: None,
+            trusted: false,
+            sandboxed: false,
+            managed: None,
             login,
             repository: None,
             branch: None,
@@ -149,6 +181,29 @@ impl SessionEntry {
             runtime,
             host: Identity::own(),
         }
+    }
+
+    /// Takes over what the session is to be by now.
+    pub(crate) fn describe(&mut self, options: &SessionOptions) {
+        self.name.clone_from(&options.name);
+        self.allowed.clone_from(&options.allowed);
+        self.denied.clone_from(&options.denied);
+        self.approved.clone_from(&options.approved);
+        options.mode.as_deref().unwrap_or(INTERACTIVE).clone_into(&mut self.mode);
+        self.model.clone_from(&options.model);
+        self.effort.clone_from(&options.effort);
+        self.agent.clone_from(&options.agent);
+        if let Some(mode) = &options.permission_mode {
+            self.permission_mode.clone_from(mode);
+        }
+        self.trusted = options.trust.is_given();
+        self.sandboxed |= options.person.is_sandboxed();
+    }
+
+    /// Takes over what an organisation or the owner of the machine decided.
+    pub(crate) fn manage(&mut self, managed: &Managed) {
+        self.managed.clone_from(&managed.by);
+        self.sandboxed |= managed.sandboxed;
     }
 
     /// What people call it.

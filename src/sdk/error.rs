@@ -1,7 +1,7 @@
 //! What can go wrong between us, the Copilot CLI and GitHub.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::event::Warning;
@@ -15,8 +15,8 @@ pub(crate) enum SdkError {
     CliUnusable { program: PathBuf, reason: String },
     #[error("the Copilot CLI {} ended before it was ready ({status}){}", program.display(), quoted(output))]
     CliExited { program: PathBuf, status: String, output: String },
-    #[error("the Copilot CLI {} speaks protocol {found}; version {needed} is needed", program.display())]
-    Incompatible { program: PathBuf, found: String, needed: u32 },
+    #[error("the Copilot CLI{}, version {version}, is too {}: {why}", at(program), if *new { "new" } else { "old" })]
+    Incompatible { program: PathBuf, version: String, new: bool, why: String },
 
     #[error("not signed in to GitHub")]
     SignedOut,
@@ -36,6 +36,16 @@ pub(crate) enum SdkError {
     UnknownModel { message: String },
     #[error("the Copilot CLI did not take {what}")]
     PolicyNotTaken { what: String },
+    #[error("{what}: that is forbidden by {who}")]
+    Managed { what: String, who: String },
+    #[error("the custom agent cannot be used: {message}")]
+    UnknownAgent { message: String },
+    #[error("the MCP server {name} is not described as the Copilot CLI wants it")]
+    McpServer { name: String },
+    #[error("it cannot be answered like this: {why}")]
+    NoAnswer { why: String },
+    #[error("{what}: {why}")]
+    NotNow { what: String, why: String },
     #[error("the session's visibility was not changed: {message}")]
     VisibilityRefused { message: String },
     #[error("cloud sessions are refused: {message}")]
@@ -70,6 +80,11 @@ pub(crate) enum SdkError {
     Rpc { method: &'static str, code: i32, message: String },
     #[error("{what}")]
     Io { what: String, source: io::Error },
+}
+
+/// Of a runtime that somebody else started, the program is not known.
+fn at(program: &Path) -> String {
+    if program.as_os_str().is_empty() { String::new() } else { format!(" {}", program.display()) }
 }
 
 fn list(tried: &[String]) -> String {
@@ -114,6 +129,9 @@ impl SdkError {
         }
         if message.starts_with("Model \"") {
             return Self::UnknownModel { message };
+        }
+        if let Some((_, agent)) = message.split_once("Custom agent '") {
+            return Self::UnknownAgent { message: format!("Custom agent '{agent}") };
         }
         self
     }

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::form::{self, Field};
+use super::{Managed, Rule};
+
 /// What is logged in a session for the sake of its link: nobody is to see it.
 pub(super) const NUDGE: &str = "copilot-remote looks after the link";
 
@@ -55,12 +58,30 @@ pub(crate) enum Event {
     Answered {
         id: String,
         outcome: String,
+        /// What is allowed for the rest of the session from now on.
+        approved: Vec<Rule>,
     },
     Title(String),
     /// The agent is to do something else now: `interactive`, `plan`, `autopilot`.
     Mode(String),
     /// Requests for permission are answered otherwise now: `manual`, `allow-all`, …
     PermissionMode(String),
+    /// The session uses this model now, with this reasoning effort.
+    Model {
+        model: String,
+        effort: Option<String>,
+    },
+    /// The session uses this custom agent now; None: the usual one.
+    Agent(Option<String>),
+    /// What an organisation or the owner of the machine decided.
+    Managed(Managed),
+    /// A prompt was taken that is not part of the session yet, or one of those became so.
+    Queue,
+    /// An MCP server starts, is there, or is not.
+    Server {
+        name: String,
+        state: ServerState,
+    },
     /// The turn was broken off.
     Aborted {
         reason: String,
@@ -107,8 +128,17 @@ pub(crate) enum Origin {
     MissionControl,
 }
 
+/// How an MCP server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ServerState {
+    Starting,
+    Ready,
+    /// Why.
+    Failed(String),
+}
+
 /// What a permission is asked for, as far as rules know it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Tool {
     /// A line of bash.
     Shell(String),
@@ -143,7 +173,7 @@ impl Tool {
 }
 
 /// Something that only a person can answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) id: String,
     pub(crate) kind: RequestKind,
@@ -157,6 +187,10 @@ pub(crate) struct Request {
     pub(crate) for_session: bool,
     /// A question takes an answer in other words than its choices.
     pub(crate) freeform: bool,
+    /// The fields of a form.
+    pub(crate) fields: Vec<Field>,
+    /// After so many seconds, the limit that it is about is over.
+    pub(crate) retry_after: Option<u64>,
     /// What a permission is asked for.
     pub(crate) tool: Tool,
 }
@@ -167,7 +201,58 @@ pub(crate) enum RequestKind {
     Permission,
     Question,
     Plan,
+    /// Something to fill in, or a link to open, for the agent or an MCP server.
     Form,
+    /// A model's rate limit is reached: whether another one goes on.
+    ModelSwitch,
+    /// The session's own limit is reached.
+    Limit,
+    /// An MCP server wants the person to sign in. The session does not wait for it.
+    SignIn,
+    /// A tool of another client is called.
+    Tool,
+    /// An MCP server wants to ask the model something.
+    Sampling,
+    /// Nobody here knows this kind: it can be refused.
+    Unknown,
+}
+
+impl RequestKind {
+    /// The word for it in JSON.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            RequestKind::Permission => "permission",
+            RequestKind::Question => "question",
+            RequestKind::Plan => "plan",
+            RequestKind::Form => "form",
+            RequestKind::ModelSwitch => "modelSwitch",
+            RequestKind::Limit => "limit",
+            RequestKind::SignIn => "signIn",
+            RequestKind::Tool => "tool",
+            RequestKind::Sampling => "sampling",
+            RequestKind::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the session does nothing until it is answered.
+    pub(crate) fn holds_up(self) -> bool {
+        self != RequestKind::SignIn
+    }
+}
+
+/// How the ids of requests begin that are ours: the runtime has none for them.
+const SIGN_IN: &str = "sign-in-";
+
+impl Request {
+    /// The MCP server that wants a sign-in.
+    pub(crate) fn server(&self) -> &str {
+        self.id.strip_prefix(SIGN_IN).unwrap_or_default()
+    }
+
+    /// The id of the request for a sign-in to this MCP server.
+    pub(crate) fn sign_in_id(server: &str) -> String {
+        format!("{SIGN_IN}{server}")
+    }
 }
 
 impl Event {
@@ -212,25 +297,52 @@ impl Event {
                 };
                 Self::ToolFinished { trouble }
             }
-            "permission.requested" => {
-                let asked = &data["permissionRequest"];
-                let mut request = request(data, RequestKind::Permission, permission(asked));
-                // Of these kinds it is known what to say for the session.
-                let known = matches!(asked["kind"].as_str(), Some("shell" | "write" | "read"));
-                request.for_session = known && asked["canOfferSessionApproval"] == true;
-                request.detail = diff(&text(asked, "diff"));
-                let managed = data["promptRequest"]["managedApprovalRequired"] == true || data["resolvedByHook"] == true;
-                request.tool = if managed { Tool::Other } else { Tool::parse(asked) };
-                Self::Waiting(Box::new(request))
+            "session.title_changed" => Self::Title(text(data, "title")),
+            "session.mode_changed" => Self::Mode(text(data, "newMode")),
+            "session.permissions_changed" => Self::PermissionMode(text(data, "mode")),
+            "session.model_change" => {
+                Self::Model { model: text(data, "newModel"), effort: data["reasoningEffort"].as_str().map(ToOwned::to_owned) }
             }
+            // Of subagents, which come and go, the session is told by other events.
+            "subagent.selected" => Self::Agent(Some(text(data, "agentName"))),
+            "subagent.deselected" => Self::Agent(None),
+            "session.managed_settings_resolved" => Self::Managed(Managed::parse(data)),
+            "session.managed_settings_enforced" => {
+                Self::Warning(Warning { message: text(data, "message"), kind: "managed".to_owned(), remediation: None })
+            }
+            "pending_messages.modified" => Self::Queue,
+            "session.mcp_server_status_changed" => server(data),
+            "abort" => Self::Aborted { reason: text(data, "reason") },
+            "session.idle" => Self::Idle,
+            "session.task_complete" => Self::Completed { success: data["success"] != false, summary: text(data, "summary") },
+            "session.shutdown" => Self::Ended,
+            kind => Self::asked(kind, data),
+        }
+    }
+
+    /// What waits for a person, and that it does no longer.
+    fn asked(kind: &str, data: &Value) -> Self {
+        let mut request = match kind.split_once('.') {
+            Some((_, "completed")) if data["requestId"].is_string() => {
+                let approval = &data["result"]["approval"];
+                return Self::Answered {
+                    id: text(data, "requestId"),
+                    outcome: outcome(data),
+                    approved: Rule::approved(approval),
+                };
+            }
+            Some((name, "requested")) if data["requestId"].is_string() => request(data, RequestKind::Unknown, name.to_owned()),
+            _ => return Self::Other,
+        };
+        match kind {
+            "permission.requested" => ask_permission(&mut request, data),
             "user_input.requested" => {
-                let mut request = request(data, RequestKind::Question, text(data, "question"));
+                (request.kind, request.what) = (RequestKind::Question, text(data, "question"));
                 request.freeform = data["allowFreeform"] != false || request.choices.is_empty();
-                Self::Waiting(Box::new(request))
             }
             "exit_plan_mode.requested" => {
-                let mut request = request(data, RequestKind::Plan, text(data, "summary"));
-                request.detail = text(data, "planContent").trim().lines().map(ToOwned::to_owned).collect();
+                (request.kind, request.what) = (RequestKind::Plan, text(data, "summary"));
+                request.detail = lines(&text(data, "planContent"));
                 // What comes after the plan; the runtime's own choice first.
                 let recommended = &data["recommendedAction"];
                 let actions = data["actions"].as_array().into_iter().flatten();
@@ -239,22 +351,89 @@ impl Event {
                     .chain(actions.filter(|action| *action != recommended))
                     .filter_map(|action| action.as_str().map(ToOwned::to_owned))
                     .collect();
-                Self::Waiting(Box::new(request))
             }
-            "elicitation.requested" => Self::Waiting(Box::new(request(data, RequestKind::Form, text(data, "message")))),
-            "permission.completed" | "user_input.completed" | "exit_plan_mode.completed" | "elicitation.completed" => {
-                Self::Answered { id: text(data, "requestId"), outcome: outcome(data) }
+            "elicitation.requested" => {
+                let source = data["elicitationSource"].as_str().map_or_else(String::new, |source| format!("{source}: "));
+                (request.kind, request.what) = (RequestKind::Form, source + &text(data, "message"));
+                request.fields = form::fields(&data["requestedSchema"]);
+                request.detail.extend(data["url"].as_str().map(|url| format!("open {url}")));
+                request.freeform = !request.fields.is_empty();
             }
-            "session.title_changed" => Self::Title(text(data, "title")),
-            "session.mode_changed" => Self::Mode(text(data, "newMode")),
-            "session.permissions_changed" => Self::PermissionMode(text(data, "mode")),
-            "abort" => Self::Aborted { reason: text(data, "reason") },
-            "session.idle" => Self::Idle,
-            "session.task_complete" => Self::Completed { success: data["success"] != false, summary: text(data, "summary") },
-            "session.shutdown" => Self::Ended,
-            _ => Self::Other,
+            "auto_mode_switch.requested" => {
+                request.kind = RequestKind::ModelSwitch;
+                request.retry_after = data["retryAfterSeconds"].as_u64();
+                let code = data["errorCode"].as_str().map_or_else(String::new, |code| format!(" ({code})"));
+                let until = request.retry_after.map_or_else(String::new, |seconds| format!(", for {}", minutes(seconds)));
+                request.what = format!("the model's rate limit is reached{code}{until}: go on with another model?");
+                request.choices = ["yes", "yes_always", "no"].map(ToOwned::to_owned).into();
+            }
+            "session_limits_exhausted.requested" => {
+                request.kind = RequestKind::Limit;
+                request.what = format!(
+                    "the session's limit of AI credits is reached: {} of {} are used",
+                    data["usedAiCredits"], data["maxAiCredits"]
+                );
+                request.choices = ["unset", "cancel"].map(ToOwned::to_owned).into();
+                request.freeform = true;
+            }
+            "external_tool.requested" => {
+                request.kind = RequestKind::Tool;
+                request.what = format!("{} {}", text(data, "toolName"), data["arguments"]).replace(" null", "");
+            }
+            "sampling.requested" => {
+                request.kind = RequestKind::Sampling;
+                request.what = format!("the MCP server {} asks the model something", text(data, "serverName"));
+            }
+            _ => {
+                let more = ["message", "question", "summary", "description"].into_iter().find_map(|field| data[field].as_str());
+                request.what.extend(more.map(|more| format!(": {more}")));
+            }
         }
+        Self::Waiting(Box::new(request))
     }
+}
+
+/// An MCP server's state: that it wants a sign-in is a request.
+fn server(data: &Value) -> Event {
+    let name = text(data, "serverName");
+    let state = match data["status"].as_str() {
+        Some("pending") => ServerState::Starting,
+        // The CLI brings one of its own, which goes without saying.
+        Some("failed") if data["configSource"] != "builtin" => ServerState::Failed(text(data, "error")),
+        Some("needs-auth") => {
+            let what = format!("the MCP server {name} wants you to sign in");
+            let mut wanted = request(data, RequestKind::SignIn, what);
+            wanted.id = Request::sign_in_id(&name);
+            return Event::Waiting(Box::new(wanted));
+        }
+        _ => ServerState::Ready,
+    };
+    Event::Server { name, state }
+}
+
+fn ask_permission(request: &mut Request, data: &Value) {
+    let (asked, prompt) = (&data["permissionRequest"], &data["promptRequest"]);
+    (request.kind, request.what) = (RequestKind::Permission, permission(asked));
+    // Of these kinds it is known what to say for the session. What is shown to a person decides: a redirection is none to the other (measured).
+    let known = matches!(prompt["kind"].as_str(), Some("commands" | "write" | "read" | "mcp" | "memory"));
+    request.for_session = known && prompt["canOfferSessionApproval"] == true;
+    request.detail = diff(&text(asked, "diff"));
+    let identifiers = prompt["commandIdentifiers"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let identifiers: Vec<&str> = identifiers.collect();
+    if request.for_session && !identifiers.is_empty() {
+        request.detail.push(format!("for the session: every {}", identifiers.join(", ")));
+    }
+    let managed = prompt["managedApprovalRequired"] == true || data["resolvedByHook"] == true;
+    request.tool = if managed { Tool::Other } else { Tool::parse(asked) };
+}
+
+/// `90 s`, `60 min`.
+fn minutes(seconds: u64) -> String {
+    if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds.div_ceil(60)) }
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.trim().lines().map(ToOwned::to_owned).collect()
 }
 
 impl Attached {
@@ -305,6 +484,8 @@ fn request(data: &Value, kind: RequestKind, what: String) -> Request {
         choices,
         for_session: false,
         freeform: false,
+        fields: Vec::new(),
+        retry_after: None,
         tool: Tool::Other,
     }
 }
@@ -318,7 +499,7 @@ fn diff(text: &str) -> Vec<String> {
 fn permission(request: &Value) -> String {
     let field = |name: &str| request[name].as_str().filter(|text| !text.is_empty());
     let what = field("fullCommandText").or_else(|| field("fileName")).or_else(|| field("path")).or_else(|| field("url"));
-    let what = what.or_else(|| field("toolName")).or_else(|| field("intention")).unwrap_or_default();
+    let what = what.or_else(|| field("toolName")).or_else(|| field("fact")).or_else(|| field("intention")).unwrap_or_default();
     match field("kind").unwrap_or("permission") {
         "shell" => what.to_owned(),
         "mcp" => format!("mcp {} {what} {}", field("serverName").unwrap_or_default(), request["args"]).replace(" null", ""),
@@ -328,7 +509,9 @@ fn permission(request: &Value) -> String {
 
 /// `approved`, `denied-interactively-by-user`, an answer, …
 fn outcome(data: &Value) -> String {
-    if let Some(kind) = data["result"]["kind"].as_str() {
+    if let Some(kind) =
+        [&data["result"]["kind"], &data["response"], &data["response"]["action"]].into_iter().find_map(Value::as_str)
+    {
         return kind.to_owned();
     }
     match (data["answer"].as_str(), data["approved"].as_bool(), data["action"].as_str()) {

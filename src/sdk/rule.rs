@@ -150,6 +150,16 @@ impl Rule {
             && words[stem.len()..].iter().all(|word| shell::stays_inside(folder, word))
     }
 
+    /// What an approval for the session allows from then on, as far as it can be said again to another runtime.
+    pub(super) fn approved(approval: &Value) -> Vec<Self> {
+        let identifiers = approval["commandIdentifiers"].as_array().into_iter().flatten();
+        match approval["kind"].as_str() {
+            Some("commands") => identifiers.filter_map(|command| format!("shell({})", command.as_str()?).parse().ok()).collect(),
+            Some("write") => vec![Self { kind: "write".to_owned(), argument: None }],
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn to_json(&self) -> Value {
         json!({ "kind": self.kind, "argument": self.argument })
     }

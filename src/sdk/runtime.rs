@@ -17,6 +17,32 @@ use super::SdkError;
 use super::server::Secret;
 use crate::env::host_of;
 
+/// The oldest protocol that the SDK speaks; the newest is its own.
+const OLDEST_PROTOCOL: u32 = 3;
+/// In the sessions of older ones, permissions cannot be answered from outside (measured with 1.0.85).
+const OLDEST_VERSION: [u32; 3] = [1, 0, 92];
+
+/// Whether a runtime of this protocol and version can be used; else whether it is too new, and why.
+fn suits(protocol: &Value, version: &str) -> Result<(), (bool, String)> {
+    let number = protocol.as_u64().unwrap_or(0);
+    let range = OLDEST_PROTOCOL.into()..=u64::from(SDK_PROTOCOL_VERSION);
+    if !range.contains(&number) {
+        let ours =
+            if range.start() == range.end() { range.end().to_string() } else { format!("{} to {}", range.start(), range.end()) };
+        return Err((number > *range.end(), format!("it speaks protocol {protocol}, and this program {ours}")));
+    }
+    let mut numbers = version.split(['.', '-', '+']).map_while(|number| number.parse::<u32>().ok());
+    let found = [(); 3].map(|()| numbers.next());
+    match found {
+        [Some(major), Some(minor), Some(patch)] if [major, minor, patch] < OLDEST_VERSION => {
+            let oldest = OLDEST_VERSION.map(|number| number.to_string()).join(".");
+            Err((false, format!("what its sessions ask for cannot be answered; {oldest} or newer is needed")))
+        }
+        // One that is built from source may have any name.
+        _ => Ok(()),
+    }
+}
+
 /// A client of one runtime, after the handshake.
 #[derive(Clone)]
 pub(crate) struct Runtime {
@@ -43,15 +69,11 @@ impl Runtime {
         // The SDK's own handshake sends no token for streams that it did not open itself.
         let params = token.map_or_else(|| json!({}), |token| json!({ "token": token.expose() }));
         let answer = call(&client, "connect", params).await?;
-        let found = &answer["protocolVersion"];
-        if found.as_u64() != Some(SDK_PROTOCOL_VERSION.into()) {
-            return Err(SdkError::Incompatible {
-                program: program.to_owned(),
-                found: found.to_string(),
-                needed: SDK_PROTOCOL_VERSION,
-            });
+        let version = answer["version"].as_str().unwrap_or("unknown").to_owned();
+        if let Err((new, why)) = suits(&answer["protocolVersion"], &version) {
+            return Err(SdkError::Incompatible { program: program.to_owned(), version, new, why });
         }
-        Ok(Self { client, version: answer["version"].as_str().unwrap_or("unknown").to_owned() })
+        Ok(Self { client, version })
     }
 
     /// The CLI's version.
@@ -102,4 +124,23 @@ impl AsyncRead for Prompt {
 /// One request.
 pub(super) async fn call(client: &Client, method: &'static str, params: Value) -> Result<Value, SdkError> {
     client.call(method, Some(params)).await.map_err(|error| SdkError::from_call(method, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::suits;
+
+    #[test]
+    fn what_is_too_old_or_too_new_is_told_apart() {
+        for version in ["1.0.92", "1.0.102", "1.1.0", "2.0.0-beta.1", "unknown"] {
+            assert_eq!(suits(&json!(3), version), Ok(()), "{version}");
+        }
+        let (new, why) = suits(&json!(3), "1.0.85").unwrap_err();
+        assert!(!new && why.contains("1.0.92 or newer"), "{why}");
+        assert_eq!(suits(&json!(2), "1.0.102"), Err((false, "it speaks protocol 2, and this program 3".to_owned())));
+        assert_eq!(suits(&json!(9), "2.0.0"), Err((true, "it speaks protocol 9, and this program 3".to_owned())));
+        assert_eq!(suits(&json!(null), "1.0.102"), Err((false, "it speaks protocol null, and this program 3".to_owned())));
+    }
 }

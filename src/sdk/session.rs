@@ -1,34 +1,29 @@
 //! One session in a runtime.
 
 use std::future::pending;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use github_copilot_sdk::handler::{
-    ExitPlanModeHandler, ExitPlanModeResult, PermissionHandler, PermissionResult, UserInputHandler, UserInputResponse,
+    AutoModeSwitchHandler, AutoModeSwitchResponse, ElicitationHandler, ExitPlanModeHandler, ExitPlanModeResult,
+    PermissionHandler, PermissionResult, UserInputHandler, UserInputResponse,
 };
 use github_copilot_sdk::subscription::RecvErrorKind;
 use github_copilot_sdk::{
-    Client, EventSubscription, ExitPlanModeData, PermissionRequestData, RequestId, ResumeSessionConfig, SessionConfig,
-    SessionEvent, SessionId,
+    Client, ElicitationRequest, ElicitationResult, EventSubscription, ExitPlanModeData, PermissionRequestData, RequestId,
+    SessionConfig, SessionEvent, SessionId,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use super::event::{NUDGE, Warning};
+use super::profile::{ALLOW_ALL, Stage};
 use super::runtime::{Login, call};
-use super::{Event, Events, Request, RequestKind, Rule, Runtime, SdkError, Secret};
+use super::{Event, Events, Managed, Prompt, Runtime, SdkError, SessionOptions};
 
 /// Events and answers come over one connection, through two queues of the SDK.
 const WARNING_DEADLINE: Duration = Duration::from_millis(300);
-
-/// The mode in which nobody is asked.
-pub(crate) const ALLOW_ALL: &str = "allow-all";
-/// The mode in which a person is asked.
-pub(crate) const ASK: &str = "manual";
 
 /// Tells all clients that one more is attached.
 const RESUMED: &str = "session.resume";
@@ -36,23 +31,8 @@ const RESUMED: &str = "session.resume";
 const LOG_WAIT: Duration = Duration::from_secs(1);
 /// How often it is asked whether the session still exists, where nothing tells.
 const PING_EVERY: Duration = Duration::from_secs(1);
-
-/// What a session is to be, when it is created and when it is resumed.
-#[derive(Debug, Default, Clone, Serialize, Deserialize)]
-pub(crate) struct SessionOptions {
-    pub(crate) directory: PathBuf,
-    pub(crate) name: Option<String>,
-    pub(crate) model: Option<String>,
-    /// Every tool may be used without asking, from the start.
-    pub(crate) allow_all: bool,
-    /// Tools that are used without asking.
-    #[serde(default)]
-    pub(crate) allowed: Vec<Rule>,
-    /// Tools that may not be used, whoever allows them.
-    pub(crate) denied: Vec<Rule>,
-    /// Signs in this session alone. Given by RPC: in the environment, every tool would see it.
-    pub(crate) token: Option<Secret>,
-}
+/// How long the end of a session is waited for that is not as it was to be.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// What Mission Control may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,21 +41,6 @@ pub(crate) enum RemoteMode {
     On,
     /// See.
     Export,
-}
-
-/// A person's answer to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Yes,
-    /// To a permission, and to more like it.
-    ForSession,
-    No,
-    /// What is to be done otherwise: the agent goes on, and is told. Where nothing is said to it, a denial ends its turn (measured).
-    NoBecause(String),
-    /// One of the choices of a question, or of what comes after a plan.
-    Choice(String),
-    /// To a question, in the person's own words.
-    Words(String),
 }
 
 /// Who may see a session in Mission Control besides the person and those who work on it.
@@ -115,19 +80,18 @@ impl Session {
         Self::create_as(runtime, None, options).await
     }
 
-    async fn create_as(runtime: &Runtime, id: Option<SessionId>, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
-        let mut config = SessionConfig::default()
-            .with_working_directory(options.directory.clone())
-            .with_client_name("copilot-remote")
-            .with_streaming(true)
-            .with_permission_handler(Arc::new(LeavePending))
-            .with_user_input_handler(Arc::new(LeavePending))
-            .with_exit_plan_mode_handler(Arc::new(LeavePending));
-        config.session_id = id;
-        config.name.clone_from(&options.name);
-        config.model.clone_from(&options.model);
-        config.github_token = options.token.as_ref().map(|token| token.expose().to_owned());
-        Box::pin(Self::begin(runtime, config)).await.map_err(SdkError::explain_create)
+    async fn create_as(runtime: &Runtime, id: Option<&str>, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
+        let (session, events) = Box::pin(Self::begin(runtime, options.to_create(id)?)).await.map_err(SdkError::explain_create)?;
+        session.keep_or_close(options.apply(&session, Stage::Created).await).await?;
+        Ok((session, events))
+    }
+
+    /// A session that is not as it was to be does not go on.
+    async fn keep_or_close(&self, applied: Result<(), SdkError>) -> Result<(), SdkError> {
+        if applied.is_err() {
+            let _ = timeout(CLOSE_DEADLINE, self.close()).await;
+        }
+        applied
     }
 
     /// Creates what `config` says.
@@ -147,21 +111,18 @@ impl Session {
     /// Creates a session anew that a runtime lost which died before the first turn: until then nothing of it is on disk that could be resumed,
     /// and its place at Mission Control is kept all the same (measured).
     pub(crate) async fn recreate(runtime: &Runtime, id: &str, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
-        Self::create_as(runtime, Some(SessionId::from(id.to_owned())), options).await
+        Self::create_as(runtime, Some(id), options).await
     }
 
     /// Attaches to a session, with the same handlers: the last client that attaches decides what is asked (measured). Brings a session
-    /// that ended back to life.
-    pub(crate) async fn resume(runtime: &Runtime, id: &str, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
-        let mut config = ResumeSessionConfig::new(SessionId::from(id.to_owned()))
-            .with_working_directory(options.directory.clone())
-            .with_client_name("copilot-remote")
-            .with_streaming(true)
-            .with_permission_handler(Arc::new(LeavePending))
-            .with_user_input_handler(Arc::new(LeavePending))
-            .with_exit_plan_mode_handler(Arc::new(LeavePending));
-        // The model is the session's own by now.
-        config.github_token = options.token.as_ref().map(|token| token.expose().to_owned());
+    /// that ended back to life, where `stage` says so.
+    pub(crate) async fn resume(
+        runtime: &Runtime,
+        id: &str,
+        options: &SessionOptions,
+        stage: Stage,
+    ) -> Result<(Self, Events), SdkError> {
+        let config = options.to_resume(id)?;
         let explain = |error| SdkError::from_call("session.resume", &error).explain_create().explain_ended();
         let prepared = runtime.client.prepare_resume_session(config).map_err(explain)?;
         let mut subscription = prepared.subscribe();
@@ -171,6 +132,10 @@ impl Session {
         tracing::debug!(session = id, "attached to the session");
         let session = Self { client: runtime.client.clone(), id: id.to_owned(), attached: Some(Arc::new(inner)) };
         let events = Events::resumed(session.unattached(), subscription, resumed);
+        // One that another Copilot CLI has open is left as it is.
+        if !events.already_in_use() {
+            options.apply(&session, stage).await?;
+        }
         Ok((session, events))
     }
 
@@ -204,9 +169,19 @@ impl Session {
         let _ = self.refresh_account().await;
         match self.try_enable(mode).await? {
             Enabled::Shared(url) => Ok(url),
-            Enabled::Refused => Err(SdkError::RemoteOff {
-                message: "remote control is not enabled for it, or its sessions may not be stored in the cloud".to_owned(),
-            }),
+            Enabled::Refused => Err(self.why_refused().await),
+        }
+    }
+
+    /// The runtime gives no reason; what rules over the person may be one.
+    async fn why_refused(&self) -> SdkError {
+        let managed = call(&self.client, "managedSettings.resolve", json!({})).await.unwrap_or_default();
+        let managed = Managed::parse(&managed["resolved"]);
+        if managed.no_remote {
+            return SdkError::Managed { what: "remote control is disabled".to_owned(), who: managed.who() };
+        }
+        SdkError::RemoteOff {
+            message: "remote control is not enabled for it, or its sessions may not be stored in the cloud".to_owned(),
         }
     }
 
@@ -280,8 +255,8 @@ impl Session {
     }
 
     /// Sends a prompt; its id, which the event of its acceptance has too.
-    pub(crate) async fn send(&self, prompt: &str) -> Result<String, SdkError> {
-        let answer = self.call("session.send", json!({ "prompt": prompt })).await.map_err(SdkError::explain_ended)?;
+    pub(crate) async fn send(&self, prompt: &Prompt) -> Result<String, SdkError> {
+        let answer = self.call("session.send", prompt.to_json()).await.map_err(SdkError::explain_ended)?;
         Ok(answer["messageId"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -314,8 +289,17 @@ impl Session {
         Ok(self.call("session.permissions.getMode", json!({})).await?["mode"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// Answers them otherwise from now on. An organisation may not let it be, which the runtime's answer says, and no error (measured).
     pub(crate) async fn set_permission_mode(&self, mode: &str) -> Result<(), SdkError> {
-        self.call("session.permissions.setMode", json!({ "mode": mode })).await.map(drop)
+        let answer = self.call("session.permissions.setMode", json!({ "mode": mode })).await?;
+        if answer["success"] == true {
+            return Ok(());
+        }
+        let managed =
+            Managed::parse(&call(&self.client, "managedSettings.resolve", json!({})).await.unwrap_or_default()["resolved"]);
+        let what =
+            if mode == ALLOW_ALL { "not everything can be allowed".to_owned() } else { format!("permissions cannot be {mode}") };
+        Err(if managed.no_allow_all { SdkError::Managed { what, who: managed.who() } } else { SdkError::PolicyNotTaken { what } })
     }
 
     /// What the agent is to do: `interactive`, `plan`, `autopilot`.
@@ -341,86 +325,37 @@ impl Session {
         Ok(Visibility::parse(&self.call("session.visibility.set", json!({ "status": status })).await?))
     }
 
-    pub(crate) async fn set_model(&self, model: &str) -> Result<(), SdkError> {
-        self.call("session.model.switchTo", json!({ "modelId": model })).await.map(drop).map_err(SdkError::explain_create)
+    /// Switches to a model, or to another reasoning effort of the one that it has.
+    pub(crate) async fn set_model(&self, model: Option<&str>, effort: Option<&str>) -> Result<(), SdkError> {
+        let mut params = match model {
+            Some(model) => json!({ "modelId": model }),
+            None => json!({ "modelId": self.call("session.model.getCurrent", json!({})).await?["modelId"] }),
+        };
+        if let Some(effort) = effort {
+            params["reasoningEffort"] = json!(effort);
+        }
+        self.call("session.model.switchTo", params).await.map(drop).map_err(SdkError::explain_create)
     }
 
-    /// Forbids tools: uses of them fail, without a question to anybody, also where everything is allowed (measured). The runtime forgets
-    /// it when the session ends.
-    pub(crate) async fn deny(&self, rules: &[Rule]) -> Result<(), SdkError> {
-        if rules.is_empty() {
-            return Ok(());
-        }
-        let denied: Vec<_> = rules.iter().map(Rule::to_json).collect();
-        let params = json!({ "rules": { "approved": [], "denied": denied } });
-        let answer = self.call("session.permissions.configure", params).await?;
-        if answer["success"] == true {
-            Ok(())
-        } else {
-            Err(SdkError::PolicyNotTaken { what: "the tools that are denied".to_owned() })
-        }
+    /// The model that it uses, and the reasoning effort; before the first turn the runtime may not know (measured).
+    pub(crate) async fn model(&self) -> Result<(Option<String>, Option<String>), SdkError> {
+        let answer = self.call("session.model.getCurrent", json!({})).await?;
+        let word = |field: &str| answer[field].as_str().map(ToOwned::to_owned);
+        Ok((word("modelId"), word("reasoningEffort")))
     }
 
-    /// Allows every tool without asking; Mission Control shows it.
-    pub(crate) async fn allow_all(&self) -> Result<(), SdkError> {
-        self.set_permission_mode(ALLOW_ALL).await?;
-        // An organisation may not let it be, which is no error (measured for another mode).
-        if self.permission_mode().await? == ALLOW_ALL {
-            return Ok(());
-        }
-        Err(SdkError::PolicyNotTaken { what: "that everything is allowed".to_owned() })
+    /// The custom agent that it uses; None: the usual one.
+    pub(crate) async fn agent(&self) -> Result<Option<String>, SdkError> {
+        let answer = self.call("session.agent.getCurrent", json!({})).await?;
+        Ok([&answer["agent"]["id"], &answer["agent"]["name"]]
+            .into_iter()
+            .find_map(serde_json::Value::as_str)
+            .map(ToOwned::to_owned))
     }
 
     /// Ends the session; Mission Control is told.
     pub(crate) async fn close(&self) -> Result<(), SdkError> {
         self.call("sessions.close", json!({})).await.map(drop)
-    }
-
-    /// Answers what the session waits for; false: somebody else was faster.
-    pub(crate) async fn answer(&self, request: &Request, answer: &Answer) -> Result<bool, SdkError> {
-        let id = &request.id;
-        let (method, params) = match (request.kind, answer) {
-            (RequestKind::Permission, answer) => {
-                let result = match answer {
-                    Answer::Yes => json!({ "kind": "approve-once" }),
-                    Answer::ForSession => match self.approval(id).await? {
-                        Some(approval) => json!({ "kind": "approve-for-session", "approval": approval }),
-                        None => return Ok(false),
-                    },
-                    Answer::NoBecause(why) => json!({ "kind": "reject", "feedback": why }),
-                    Answer::No | Answer::Choice(_) | Answer::Words(_) => json!({ "kind": "reject" }),
-                };
-                ("session.permissions.handlePendingPermissionRequest", json!({ "requestId": id, "result": result }))
-            }
-            (RequestKind::Plan, answer) => {
-                let response = match (answer, request.choices.first()) {
-                    (Answer::No, _) => json!({ "approved": false }),
-                    (Answer::NoBecause(why), _) => json!({ "approved": false, "feedback": why }),
-                    (Answer::Choice(action), _) | (_, Some(action)) => json!({ "approved": true, "selectedAction": action }),
-                    (_, None) => json!({ "approved": true, "selectedAction": "interactive" }),
-                };
-                ("session.ui.handlePendingExitPlanMode", json!({ "requestId": id, "response": response }))
-            }
-            (RequestKind::Question, Answer::Choice(answer) | Answer::Words(answer)) => {
-                let freeform = !request.choices.contains(answer);
-                let response = json!({ "answer": answer, "wasFreeform": freeform });
-                ("session.ui.handlePendingUserInput", json!({ "requestId": id, "response": response }))
-            }
-            (RequestKind::Question | RequestKind::Form, _) => return Ok(false),
-        };
-        Ok(self.call(method, params).await?["success"] != false)
-    }
-
-    /// What is approved with a permission for the session: more of the kind, of commands these alone. None: it waits no longer.
-    async fn approval(&self, id: &str) -> Result<Option<serde_json::Value>, SdkError> {
-        let pending = self.call("session.permissions.pendingRequests", json!({})).await?;
-        let item = pending["items"].as_array().into_iter().flatten().find(|item| item["requestId"] == id);
-        let Some(asked) = item.map(|item| item["request"].clone()) else { return Ok(None) };
-        let mut approval = json!({ "kind": asked["kind"] });
-        if asked["commandIdentifiers"].is_array() {
-            approval["commandIdentifiers"] = asked["commandIdentifiers"].clone();
-        }
-        Ok(Some(approval))
     }
 
     /// One request about this session.
@@ -460,7 +395,7 @@ async fn remote_warning(events: &mut EventSubscription) -> Warning {
 
 /// Answers nothing, ever: the runtime then offers each request to Mission Control too, and the first answer wins. An error or a
 /// default would answer for the person.
-struct LeavePending;
+pub(super) struct LeavePending;
 
 #[async_trait]
 impl PermissionHandler for LeavePending {
@@ -486,6 +421,20 @@ impl UserInputHandler for LeavePending {
 #[async_trait]
 impl ExitPlanModeHandler for LeavePending {
     async fn handle(&self, _: SessionId, _: Option<RequestId>, _: ExitPlanModeData) -> ExitPlanModeResult {
+        pending().await
+    }
+}
+
+#[async_trait]
+impl ElicitationHandler for LeavePending {
+    async fn handle(&self, _: SessionId, _: RequestId, _: ElicitationRequest) -> ElicitationResult {
+        pending().await
+    }
+}
+
+#[async_trait]
+impl AutoModeSwitchHandler for LeavePending {
+    async fn handle(&self, _: SessionId, _: Option<String>, _: Option<f64>) -> AutoModeSwitchResponse {
         pending().await
     }
 }

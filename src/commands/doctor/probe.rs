@@ -44,6 +44,7 @@ impl Examination {
             // What GitHub says by now shows where a session is shared.
             self.warn("account", format!("{off}, as the Copilot CLI remembers it"), "doctor --probe asks GitHub, under sharing");
         }
+        self.person(context, joined).await?;
         let tasks = context.step("asking GitHub", self.deadline(), joined.runtime.tasks()).await;
         if let Err(Some(SdkError::CloudRefused { message })) = tasks.as_ref().map_err(anyhow::Error::downcast_ref) {
             self.warn(
@@ -55,6 +56,33 @@ impl Examination {
             self.add("github", Finding::Ok, format!("reached{}", way()));
         }
         if args.probe || args.fix { self.probe(context, joined, repository, args).await } else { Ok(()) }
+    }
+
+    /// What the person trusts, and what rules over them.
+    async fn person(&mut self, context: &mut Context<'_>, joined: &Joined) -> anyhow::Result<()> {
+        let folder = context.directory.clone();
+        let looking = async { tokio::try_join!(joined.runtime.managed(), joined.runtime.trusts(&folder)) };
+        let looked = context.step("looking at managed settings", self.deadline(), looking).await;
+        let Some((managed, trusted)) = self.keep("managed", looked)? else { return Ok(()) };
+        match &managed.by {
+            None => self.add("managed", Finding::Ok, "no organisation or machine has managed settings for this account"),
+            Some(_) if managed.no_remote => {
+                let what = "remote control is disabled".to_owned();
+                let disabled: anyhow::Result<()> = Err(SdkError::Managed { what, who: managed.who() }.into());
+                self.keep("managed", disabled)?;
+            }
+            Some(_) => {
+                let more = if managed.no_allow_all { "; not everything can be allowed" } else { "" };
+                self.add("managed", Finding::Ok, format!("{} hold: {}{more}", managed.who(), managed.keys.join(", ")));
+            }
+        }
+        let trust = if trusted {
+            "trusted, as copilot remembers"
+        } else {
+            "not trusted: hooks and MCP servers of its repository stay off"
+        };
+        self.add("folder", Finding::Ok, format!("{}, {trust}", folder.display()));
+        Ok(())
     }
 
     /// Some refusals show only where a session is created and shared; it is closed again.

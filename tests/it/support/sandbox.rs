@@ -102,7 +102,14 @@ impl Sandbox {
         .unwrap();
         let sandbox = Self { root, env };
         sandbox.git_init("repo", &[("origin", "https://github.com/octocat/hello-world.git")]);
+        sandbox.trust(&[&sandbox.repo()]);
         sandbox
+    }
+
+    /// Makes these the only folders that the person trusts, in the Copilot CLI's own file.
+    pub fn trust(&self, folders: &[&Path]) {
+        fs::create_dir_all(self.path("copilot")).unwrap();
+        fs::write(self.path("copilot/config.json"), serde_json::json!({"trustedFolders": folders}).to_string()).unwrap();
     }
 
     /// The same, signed in to `github` with [`TOKEN`].

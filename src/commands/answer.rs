@@ -1,0 +1,89 @@
+//! `answer`: what a session waits for is answered, from any terminal, script or hook.
+
+use std::time::Duration;
+
+use crate::cli::{self, Answer as Args};
+use crate::context::{Context, Deadline};
+use crate::error::{Exit, NothingWaits, UsageError};
+use crate::follow::{self, Follower};
+use crate::host::runtimes;
+use crate::line::{Line, Tone};
+use crate::registry::Registry;
+use crate::sdk::{Answer, Answered, Request, SdkError, Session};
+use crate::settings::setting;
+use crate::{choose, env, input, output};
+
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+pub(crate) async fn run(context: &mut Context<'_>, args: Args) -> anyhow::Result<Exit> {
+    let limit = setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT);
+    let deadline = Deadline::new(limit);
+    let registry = Registry::look()?;
+    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
+    let waiting = follow::waiting(&mut follower)?;
+    let Some(answer) = said(context, &args, deadline).await? else {
+        context.print(&output::waiting_text(&waiting), &output::waiting_document(&entry, &waiting))?;
+        return Ok(if waiting.is_empty() { Exit::NoSession } else { Exit::Done });
+    };
+    let request = chosen(waiting, args.request.as_deref())?;
+    if let Some(why) = request.refuses(&answer) {
+        return Err(SdkError::NoAnswer { why }.into());
+    }
+    let answering = async {
+        let runtime = runtimes::reach(&registry, &entry).await?;
+        Session::of(&runtime, &entry.session_id).answer(&request, &answer).await.map_err(SdkError::explain_ended)
+    };
+    let (outcome, url) = match context.step("answering", deadline, answering).await? {
+        Answered::Taken => ("taken", None),
+        Answered::TooLate => return Err(NothingWaits { what: "somebody else answered it first".to_owned() }.into()),
+        Answered::Open(url) => ("open", Some(url)),
+    };
+    if context.json {
+        context.terminal.data(&output::answered_document(&entry, &request.id, outcome, url.as_deref()))?;
+    } else if let Some(url) = &url {
+        context.terminal.data(url)?;
+    } else {
+        context.terminal.say(&Line::new(Tone::Good, format!("answered: {}", output::sanitised(&request.what))));
+    }
+    Ok(Exit::Done)
+}
+
+/// The answer; None: what waits is to be listed.
+async fn said(context: &mut Context<'_>, args: &Args, deadline: Deadline) -> anyhow::Result<Option<Answer>> {
+    Ok(Some(match (&args.deny, args.text.as_deref().or(args.words.as_deref())) {
+        _ if args.allow => Answer::Yes,
+        _ if args.allow_session => Answer::ForSession,
+        (Some(why), _) if why.trim().is_empty() => Answer::No,
+        (Some(why), _) => Answer::NoBecause(why.clone()),
+        (None, Some("-")) if args.text.is_some() => Answer::Words(input::text(context, deadline, "answer").await?),
+        (None, Some(text)) => Answer::Words(text.to_owned()),
+        (None, None) => return Ok(None),
+    }))
+}
+
+/// The request that is meant. Of several none is guessed: who answers has to know what.
+fn chosen(waiting: Vec<Request>, wanted: Option<&str>) -> anyhow::Result<Request> {
+    let nothing = |what: String| NothingWaits { what }.into();
+    let list = |requests: &[Request]| {
+        requests.iter().map(|request| format!("\n  {}  {}", request.id, output::sanitised(&request.what))).collect::<String>()
+    };
+    let mut meant: Vec<Request> = match wanted {
+        Some(wanted) => waiting.into_iter().filter(|request| !wanted.is_empty() && request.id.starts_with(wanted)).collect(),
+        // The session goes on without these: they are named, where something else waits.
+        None if waiting.iter().any(|request| request.kind.holds_up()) => {
+            waiting.into_iter().filter(|request| request.kind.holds_up()).collect()
+        }
+        None => waiting,
+    };
+    match (meant.len(), wanted) {
+        (0, Some(wanted)) => Err(nothing(format!("no request with the id {wanted} waits for an answer"))),
+        (0, None) => Err(nothing("the session waits for no answer".to_owned())),
+        (1, _) => Ok(meant.swap_remove(0)),
+        _ => Err(UsageError::new(
+            format!("several requests wait for an answer:{}", list(&meant)),
+            "name one of them: --request ID; the beginning of it is enough",
+        )
+        .into()),
+    }
+}

@@ -1,0 +1,27 @@
+//! `usage`: what a session used.
+
+use std::time::Duration;
+
+use crate::choose;
+use crate::cli::Target;
+use crate::context::{Context, Deadline};
+use crate::error::Exit;
+use crate::host::runtimes;
+use crate::output;
+use crate::registry::Registry;
+use crate::sdk::Session;
+
+/// GitHub is asked for what is left.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(crate) async fn run(context: &mut Context<'_>, target: Target) -> anyhow::Result<Exit> {
+    let registry = Registry::look()?;
+    let entry = choose::session(context, &registry, target.session.as_deref()).await?;
+    let asking = async {
+        let runtime = runtimes::reach(&registry, &entry).await?;
+        Session::of(&runtime, &entry.session_id).usage().await
+    };
+    let usage = context.step("asking what was used", Deadline::new(TIMEOUT), asking).await?;
+    context.print(&output::usage_text(&usage), &output::usage_document(&entry, &usage))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,173 @@
+//! Prompts that were taken and have not begun, and what they wait for: MCP servers that start, and a model's rate limit.
+
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::Host;
+use crate::context::Context;
+use crate::output::Update;
+use crate::sdk::{Answer, Event, Prompt, Request, RequestKind, ServerState, Session};
+
+/// A prompt waits so long for MCP servers; the runtime itself would wait a minute for each (measured).
+const SERVERS_LIMIT: Duration = Duration::from_secs(5);
+/// What the agent is told once the limit is over.
+const GO_ON: &str = "The rate limit is over. Please go on with what you were doing.";
+
+/// What is known of them.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// MCP servers that start.
+    starting: BTreeSet<String>,
+    /// Those of which it was told that they want a sign-in.
+    signed_out: BTreeSet<String>,
+    /// When a prompt goes on without those that still start.
+    without_servers_at: Option<Instant>,
+    pub(super) limit: Option<Limit>,
+    /// How many prompts wait, as the runtime says, and since which moment in the session that holds.
+    looks: JoinSet<(u64, Option<usize>)>,
+    moment: u64,
+    /// What is told to the runtime, of which nobody waits for the answer.
+    told: JoinSet<()>,
+}
+
+/// A rate limit that the session waits for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Limit {
+    request: Box<Request>,
+    over: Timestamp,
+}
+
+/// What is due.
+pub(super) enum Due {
+    /// So many prompts wait.
+    Queued(usize),
+    /// They go on without MCP servers that still start.
+    WithoutServers,
+    /// The rate limit is over.
+    LimitOver,
+}
+
+impl Queue {
+    /// Of a session that was handed over.
+    pub(super) fn with(limit: Option<Limit>) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    /// Follows what happens; false: it was told before.
+    pub(super) fn see(&mut self, session: &Session, event: &Event) -> bool {
+        match event {
+            Event::Queue => {
+                self.looks.abort_all();
+                let (moment, session) = (self.moment, session.clone());
+                self.looks.spawn(async move { (moment, session.queued().await.ok()) });
+            }
+            Event::Prompt { .. } | Event::Working | Event::Idle | Event::Aborted { .. } => {
+                self.moment += 1;
+                self.without_servers_at = None;
+            }
+            Event::Server { name, state } => {
+                if *state == ServerState::Starting {
+                    self.starting.insert(name.clone());
+                } else {
+                    self.starting.remove(name);
+                }
+            }
+            Event::Waiting(request) if request.kind == RequestKind::SignIn => {
+                self.starting.remove(request.server());
+                return self.signed_out.insert(request.id.clone());
+            }
+            Event::Waiting(request) if request.kind == RequestKind::ModelSwitch => {
+                let over = request.retry_after.map(Duration::from_secs).and_then(|wait| Timestamp::now().checked_add(wait).ok());
+                self.limit = over.map(|over| Limit { request: request.clone(), over });
+            }
+            Event::Answered { id, .. } => drop(self.limit.take_if(|limit| limit.request.id == *id)),
+            _ => {}
+        }
+        true
+    }
+
+    /// That an MCP server has what it needs answers its request for a sign-in.
+    pub(super) fn signed_in(&mut self, event: &Event) -> Option<Event> {
+        let Event::Server { name, state: ServerState::Ready } = event else { return None };
+        let id = Request::sign_in_id(name);
+        let outcome = "connected".to_owned();
+        self.signed_out.remove(&id).then_some(Event::Answered { id, outcome, approved: Vec::new() })
+    }
+
+    /// The runtime is another one.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The next thing that is due, for ever without any. Cancel-safe.
+    pub(super) async fn due(&mut self) -> Due {
+        loop {
+            let limit = self.limit.as_ref().map(|limit| Instant::now() + left(limit.over));
+            tokio::select! {
+                Some(looked) = self.looks.join_next() => if let Ok((moment, Some(count))) = looked && moment == self.moment {
+                    let waits = count > 0 && !self.starting.is_empty();
+                    self.without_servers_at = waits.then(|| Instant::now() + SERVERS_LIMIT);
+                    return Due::Queued(count);
+                },
+                Some(_) = self.told.join_next() => {}
+                () = at(self.without_servers_at) => {
+                    self.without_servers_at = None;
+                    return Due::WithoutServers;
+                }
+                () = at(limit) => return Due::LimitOver,
+            }
+        }
+    }
+}
+
+fn left(until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default()
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}
+
+impl Host {
+    /// Does what is due for prompts that have not begun.
+    pub(super) fn on_due(&mut self, context: &mut Context<'_>, due: &Due) -> anyhow::Result<()> {
+        let session = self.session.clone();
+        match due {
+            Due::Queued(count) => {
+                self.progress.working = *count > 0;
+                self.publish(context);
+                context.record(&Update::Event(&Event::Queue));
+            }
+            Due::WithoutServers => {
+                let names: Vec<&str> = self.queue.starting.iter().map(String::as_str).collect();
+                let text = format!(
+                    "MCP servers still start ({}): the prompt goes on without them, until they are there",
+                    names.join(", ")
+                );
+                context.tell(&Update::Caution(text))?;
+                self.queue.told.spawn(async move { drop(session.do_without_servers().await) });
+            }
+            Due::LimitOver => {
+                let Some(Limit { request, .. }) = self.queue.limit.take() else { return Ok(()) };
+                context.tell(&Update::Caution("the rate limit is over: the session goes on with its model".to_owned()))?;
+                self.queue.told.spawn(async move {
+                    let queued = session.queued().await.unwrap_or_default();
+                    // With the model that the person chose. The turn is over by that; where no other prompt waits, it is begun again.
+                    if session.answer(&request, &Answer::No).await.is_ok() && queued == 0 {
+                        let _ = session.send(&Prompt::from(GO_ON)).await;
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! The person whose session it is: what their settings say, what they trust, and what rules over them.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::runtime::call;
+use super::{Runtime, SdkError};
+
+/// The settings that the runtime does not apply to a client's session by itself (measured on CLI 1.0.102).
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Person {
+    /// As the settings have it: what a later CLI knows and we do not is not lost.
+    pub(crate) sandbox: Option<Value>,
+    pub(crate) allowed_urls: Vec<String>,
+    pub(crate) denied_urls: Vec<String>,
+    /// Commits do not name Copilot as a co-author.
+    pub(crate) no_co_author: bool,
+    /// What the agent is to do.
+    pub(crate) mode: Option<String>,
+    /// How requests for permission are answered.
+    pub(crate) permission_mode: Option<String>,
+    pub(crate) effort: Option<String>,
+}
+
+impl Person {
+    fn parse(settings: &Value) -> Self {
+        let set = |name: &str| Some(&settings[name]).filter(|setting| setting["isDefault"] == false).map(|it| &it["value"]);
+        let word = |name: &str| set(name).and_then(Value::as_str).map(ToOwned::to_owned);
+        let words = |name: &str| {
+            let words = set(name).and_then(Value::as_array).into_iter().flatten();
+            words.filter_map(Value::as_str).map(ToOwned::to_owned).collect()
+        };
+        Self {
+            sandbox: set("sandbox").filter(|sandbox| sandbox.is_object()).cloned(),
+            allowed_urls: words("allowedUrls"),
+            denied_urls: words("deniedUrls"),
+            no_co_author: set("includeCoAuthoredBy").is_some_and(|value| *value == false),
+            mode: word("defaultMode"),
+            permission_mode: word("defaultPermissionMode"),
+            effort: word("effortLevel"),
+        }
+    }
+
+    /// Whether shell commands are to run in a sandbox.
+    pub(crate) fn is_sandboxed(&self) -> bool {
+        self.sandbox.as_ref().is_some_and(|sandbox| sandbox["enabled"] == true)
+    }
+}
+
+/// What an organisation or the owner of the machine decided over the person's head.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Managed {
+    /// `server`, `device`, …; None: nobody did.
+    pub(crate) by: Option<String>,
+    /// Permissions cannot be given for everything at once.
+    pub(crate) no_allow_all: bool,
+    /// Sessions cannot be shared.
+    pub(crate) no_remote: bool,
+    /// Shell commands run in a sandbox.
+    pub(crate) sandboxed: bool,
+    /// What is managed, by the names of the settings.
+    pub(crate) keys: Vec<String>,
+}
+
+impl Managed {
+    /// Of the event that tells of it, and of the answer to [`Runtime::managed`].
+    pub(super) fn parse(resolved: &Value) -> Self {
+        let settings = &resolved["settings"];
+        let keys = resolved["managedKeys"].as_array().into_iter().flatten();
+        Self {
+            by: resolved["source"].as_str().filter(|source| *source != "none").map(ToOwned::to_owned),
+            no_allow_all: resolved["bypassPermissionsDisabled"] == true,
+            no_remote: settings["remoteControl"]["mode"] == "disabled",
+            sandboxed: settings["sandbox"]["enabled"] == true || resolved["sandboxEnabledByUndeterminedPolicy"] == true,
+            keys: keys.filter_map(Value::as_str).map(ToOwned::to_owned).collect(),
+        }
+    }
+
+    /// Who it is, in words.
+    pub(crate) fn who(&self) -> String {
+        match self.by.as_deref() {
+            Some("server") => "your organisation's managed settings at GitHub".to_owned(),
+            Some("device") => format!("this machine's managed settings ({})", device_file()),
+            Some("mixed") => format!("the managed settings of your organisation and of this machine ({})", device_file()),
+            Some(other) => format!("managed settings ({other})"),
+            None => "managed settings".to_owned(),
+        }
+    }
+}
+
+/// Where the settings of the machine are.
+fn device_file() -> &'static str {
+    if cfg!(target_os = "macos") {
+        "/Library/Application Support/GitHubCopilot/managed-settings.json, or a profile"
+    } else if cfg!(windows) {
+        "ProgramData, or a policy"
+    } else {
+        "/etc/github-copilot/managed-settings.json"
+    }
+}
+
+/// A model that the account may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Model {
+    pub(crate) id: String,
+    /// The reasoning efforts that it knows; empty: none.
+    pub(crate) efforts: Vec<String>,
+}
+
+impl Runtime {
+    /// What the person's settings say.
+    pub(crate) async fn person(&self) -> Result<Person, SdkError> {
+        Ok(Person::parse(&call(&self.client, "user.settings.get", json!({})).await?["settings"]))
+    }
+
+    /// Whether the person trusts a folder, as the CLI remembers.
+    pub(crate) async fn trusts(&self, folder: &Path) -> Result<bool, SdkError> {
+        Ok(call(&self.client, "permissions.folderTrust.checkTrust", json!({ "path": folder })).await?["trusted"] == true)
+    }
+
+    /// What rules over the person, as GitHub and the machine say.
+    pub(crate) async fn managed(&self) -> Result<Managed, SdkError> {
+        Ok(Managed::parse(&call(&self.client, "managedSettings.resolve", json!({})).await?["resolved"]))
+    }
+
+    /// The models of the account.
+    pub(crate) async fn models(&self) -> Result<Vec<Model>, SdkError> {
+        let answer = call(&self.client, "models.list", json!({})).await?;
+        let model = |model: &Value| {
+            let efforts = model["supportedReasoningEfforts"].as_array().into_iter().flatten();
+            let efforts = efforts.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+            Some(Model { id: model["id"].as_str()?.to_owned(), efforts })
+        };
+        Ok(answer["models"].as_array().into_iter().flatten().filter_map(model).collect())
+    }
+
+    /// The custom agents that a session in this folder could use.
+    pub(crate) async fn agents(&self, folder: &Path) -> Result<Vec<String>, SdkError> {
+        let answer = call(&self.client, "agents.discover", json!({ "projectPaths": [folder] })).await?;
+        let id = |agent: &Value| agent["id"].as_str().or(agent["name"].as_str()).map(ToOwned::to_owned);
+        Ok(answer["agents"].as_array().into_iter().flatten().filter_map(id).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Person;
+
+    #[test]
+    fn only_what_was_set_counts() {
+        let settings = json!({
+            "sandbox": {"value": {"enabled": true, "new": 1}, "default": null, "isDefault": false},
+            "deniedUrls": {"value": ["https://a.example"], "default": null, "isDefault": false},
+            "defaultMode": {"value": "interactive", "default": "interactive", "isDefault": true},
+            "includeCoAuthoredBy": {"value": false, "default": true, "isDefault": false},
+        });
+        let person = Person::parse(&settings);
+        assert!(person.is_sandboxed() && person.no_co_author && person.mode.is_none());
+        assert_eq!(person.denied_urls, ["https://a.example"]);
+        assert_eq!(Person::parse(&json!({})), Person::default());
+    }
+}

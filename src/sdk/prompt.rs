@@ -1,0 +1,39 @@
+//! A prompt, with what goes along with it.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+/// What the agent is told.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Prompt {
+    pub(crate) text: String,
+    /// Files and folders that go along; whole paths. The runtime reads them, and shows images to the model as such (measured).
+    pub(crate) files: Vec<PathBuf>,
+    /// What the agent is to do with this one prompt: `interactive`, `plan`, `autopilot`.
+    pub(crate) mode: Option<String>,
+}
+
+impl From<&str> for Prompt {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), ..Self::default() }
+    }
+}
+
+impl Prompt {
+    pub(super) fn to_json(&self) -> Value {
+        let mut params = json!({ "prompt": self.text });
+        if !self.files.is_empty() {
+            let attachment = |file: &PathBuf| {
+                let kind = if file.is_dir() { "directory" } else { "file" };
+                let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+                json!({ "type": kind, "path": file, "displayName": name })
+            };
+            params["attachments"] = self.files.iter().map(attachment).collect();
+        }
+        if let Some(mode) = &self.mode {
+            params["agentMode"] = json!(mode);
+        }
+        params
+    }
+}
