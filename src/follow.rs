@@ -73,6 +73,17 @@ pub(crate) fn waiting(follower: &mut Follower) -> io::Result<Vec<Request>> {
     Ok(waiting)
 }
 
+/// Waits until a request waits no longer; the caller sets the deadline.
+pub(crate) async fn answered(follower: &mut Follower, id: &str) -> anyhow::Result<()> {
+    while let Some(record) = follower.next().await? {
+        let told = record.told();
+        if told.id == id && told.kind == "answered" || record.activity == Activity::Idle {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// One line of JSON, where there is something for programs.
 pub(crate) fn event_line(record: &Record) -> Option<String> {
     record.event.as_ref().map(|event| format!("{event}\n"))

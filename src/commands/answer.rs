@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::cli::{self, Answer as Args};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, NothingWaits, UsageError};
@@ -14,6 +16,8 @@ use crate::settings::setting;
 use crate::{choose, env, input, output};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
+/// The host hears of it by an event.
+const SEEN: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Args) -> anyhow::Result<Exit> {
     let limit = setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT);
@@ -34,8 +38,15 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Args) -> anyhow::Result
         let runtime = runtimes::reach(&registry, &entry).await?;
         Session::of(&runtime, &entry.session_id).answer(&request, &answer).await.map_err(SdkError::explain_ended)
     };
+    // What comes next is told after that.
+    let told = async { anyhow::Ok(timeout(SEEN, follow::answered(&mut follower, &request.id)).await) };
     let (outcome, url) = match context.step("answering", deadline, answering).await? {
-        Answered::Taken => ("taken", None),
+        Answered::Taken => {
+            if request.kind.holds_up() {
+                let _ = context.within("answering", deadline, told).await?;
+            }
+            ("taken", None)
+        }
         Answered::TooLate => return Err(NothingWaits { what: "somebody else answered it first".to_owned() }.into()),
         Answered::Open(url) => ("open", Some(url)),
     };

@@ -108,6 +108,12 @@ impl Hub {
                 Some(_) => json!({"agent": agent()}),
                 None => json!({}),
             }),
+            "session.metadata.activity" => {
+                return self.alive(method, params, |session| {
+                    let busy = session.live.turn.is_some() || !session.live.prompts.is_empty();
+                    json!({"abortable": busy, "hasActiveWork": busy})
+                });
+            }
             "session.queue.pendingItems" => return self.alive(method, params, |session| {
                 let item = |prompt: &super::session::Prompt| {
                     json!({"id": prompt.message_id, "messageId": prompt.message_id, "kind": "message", "displayText": prompt.text, "agentMode": "interactive"})

@@ -14,8 +14,8 @@ use crate::context::Context;
 use crate::output::Update;
 use crate::sdk::{Answer, Event, Prompt, Request, RequestKind, ServerState, Session};
 
-/// A prompt waits so long for MCP servers; the runtime itself would wait a minute for each (measured).
-const SERVERS_LIMIT: Duration = Duration::from_secs(5);
+/// A prompt waits so long for MCP servers; the runtime itself would wait a minute (measured).
+const SERVERS_LIMIT: Duration = Duration::from_secs(10);
 /// What the agent is told once the limit is over.
 const GO_ON: &str = "The rate limit is over. Please go on with what you were doing.";
 
@@ -26,11 +26,11 @@ pub(super) struct Queue {
     starting: BTreeSet<String>,
     /// Those of which it was told that they want a sign-in.
     signed_out: BTreeSet<String>,
-    /// When a prompt goes on without those that still start.
-    without_servers_at: Option<Instant>,
+    /// Since when a prompt waits that could go on without them.
+    waits_since: Option<Instant>,
     pub(super) limit: Option<Limit>,
-    /// How many prompts wait, as the runtime says, and since which moment in the session that holds.
-    looks: JoinSet<(u64, Option<usize>)>,
+    /// Whether there is work, as the runtime says, and since which moment in the session that holds.
+    looks: JoinSet<(u64, Option<bool>)>,
     moment: u64,
     /// What is told to the runtime, of which nobody waits for the answer.
     told: JoinSet<()>,
@@ -45,8 +45,8 @@ pub(super) struct Limit {
 
 /// What is due.
 pub(super) enum Due {
-    /// So many prompts wait.
-    Queued(usize),
+    /// There is work that has not begun, or there is none.
+    Looked(bool),
     /// They go on without MCP servers that still start.
     WithoutServers,
     /// The rate limit is over.
@@ -65,11 +65,11 @@ impl Queue {
             Event::Queue => {
                 self.looks.abort_all();
                 let (moment, session) = (self.moment, session.clone());
-                self.looks.spawn(async move { (moment, session.queued().await.ok()) });
+                self.looks.spawn(async move { (moment, session.is_at_work().await.ok()) });
             }
             Event::Prompt { .. } | Event::Working | Event::Idle | Event::Aborted { .. } => {
                 self.moment += 1;
-                self.without_servers_at = None;
+                self.waits_since = None;
             }
             Event::Server { name, state } => {
                 if *state == ServerState::Starting {
@@ -108,16 +108,16 @@ impl Queue {
     /// The next thing that is due, for ever without any. Cancel-safe.
     pub(super) async fn due(&mut self) -> Due {
         loop {
+            let without_servers = self.waits_since.filter(|_| !self.starting.is_empty()).map(|since| since + SERVERS_LIMIT);
             let limit = self.limit.as_ref().map(|limit| Instant::now() + left(limit.over));
             tokio::select! {
-                Some(looked) = self.looks.join_next() => if let Ok((moment, Some(count))) = looked && moment == self.moment {
-                    let waits = count > 0 && !self.starting.is_empty();
-                    self.without_servers_at = waits.then(|| Instant::now() + SERVERS_LIMIT);
-                    return Due::Queued(count);
+                Some(looked) = self.looks.join_next() => if let Ok((moment, Some(busy))) = looked && moment == self.moment {
+                    self.waits_since = busy.then(|| self.waits_since.unwrap_or_else(Instant::now));
+                    return Due::Looked(busy);
                 },
                 Some(_) = self.told.join_next() => {}
-                () = at(self.without_servers_at) => {
-                    self.without_servers_at = None;
+                () = at(without_servers) => {
+                    self.waits_since = None;
                     return Due::WithoutServers;
                 }
                 () = at(limit) => return Due::LimitOver,
@@ -142,17 +142,14 @@ impl Host {
     pub(super) fn on_due(&mut self, context: &mut Context<'_>, due: &Due) -> anyhow::Result<()> {
         let session = self.session.clone();
         match due {
-            Due::Queued(count) => {
-                self.progress.working = *count > 0;
+            Due::Looked(busy) => {
+                self.progress.working = *busy;
                 self.publish(context);
                 context.record(&Update::Event(&Event::Queue));
             }
             Due::WithoutServers => {
                 let names: Vec<&str> = self.queue.starting.iter().map(String::as_str).collect();
-                let text = format!(
-                    "MCP servers still start ({}): the prompt goes on without them, until they are there",
-                    names.join(", ")
-                );
+                let text = format!("MCP servers still start ({}): this turn goes on without their tools", names.join(", "));
                 context.tell(&Update::Caution(text))?;
                 self.queue.told.spawn(async move { drop(session.do_without_servers().await) });
             }

@@ -107,18 +107,16 @@ pub(crate) enum Stage {
 
 /// What the configurations of a new and of a resumed session have in common: the crate has two types with the same fields.
 macro_rules! configure {
-    ($config:ident, $options:ident, $servers:expr) => {
+    ($config:ident, $options:ident) => {
         $config.working_directory = Some($options.directory.clone());
         $config.client_name = Some("copilot-remote".to_owned());
         $config.streaming = Some(true);
         $config.github_token = $options.token.as_ref().map(|token| token.expose().to_owned());
-        $config.enable_config_discovery = Some(true);
         $config.enable_session_store = Some(true);
         $config.enable_managed_settings = Some(true);
         $config.enable_file_change_tracking = Some(true);
         $config.enable_file_hooks = Some($options.trust.is_given());
         $config.agent.clone_from(&$options.agent);
-        $config.mcp_servers = $servers?;
         $config.skip_custom_instructions = $options.no_instructions.then_some(true);
         $config.coauthor_enabled = $options.person.no_co_author.then_some(false);
         if !$options.directories.is_empty() {
@@ -136,7 +134,9 @@ impl SessionOptions {
     /// Of a session that begins.
     pub(super) fn to_create(&self, id: Option<&str>) -> Result<SessionConfig, SdkError> {
         let mut config = SessionConfig::default();
-        configure!(config, self, self.servers.typed());
+        configure!(config, self);
+        config.enable_config_discovery = Some(true);
+        config.mcp_servers = self.servers.typed()?;
         config.session_id = id.map(|id| SessionId::from(id.to_owned()));
         config.name.clone_from(&self.name);
         config.model.clone_from(&self.model);
@@ -150,9 +150,16 @@ impl SessionOptions {
     }
 
     /// Of one that goes on. The model is the session's own by then.
-    pub(super) fn to_resume(&self, id: &str) -> Result<ResumeSessionConfig, SdkError> {
+    ///
+    /// One that lives has what was discovered, and its MCP servers; asked for them again, it would start them anew, and answer nobody until
+    /// the last of them is there (measured).
+    pub(super) fn to_resume(&self, id: &str, stage: Stage) -> Result<ResumeSessionConfig, SdkError> {
         let mut config = ResumeSessionConfig::new(SessionId::from(id.to_owned()));
-        configure!(config, self, self.servers_to_resume().typed());
+        configure!(config, self);
+        if stage == Stage::Revived {
+            config.enable_config_discovery = Some(true);
+            config.mcp_servers = self.servers_to_resume().typed()?;
+        }
         Ok(config)
     }
 

@@ -122,7 +122,7 @@ impl Session {
         options: &SessionOptions,
         stage: Stage,
     ) -> Result<(Self, Events), SdkError> {
-        let config = options.to_resume(id)?;
+        let config = options.to_resume(id, stage)?;
         let explain = |error| SdkError::from_call("session.resume", &error).explain_create().explain_ended();
         let prepared = runtime.client.prepare_resume_session(config).map_err(explain)?;
         let mut subscription = prepared.subscribe();

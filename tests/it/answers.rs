@@ -34,9 +34,10 @@ fn a_permission_is_given_once_for_the_session_or_not() {
         let github = GitHub::start();
         let sandbox = world(&github, &cli);
         let send = |prompt: &str| sandbox.run(&["send", "-p", prompt]).expect_code(0);
-        github.model([Reply::bash("touch once"), Reply::text("first"), create(&sandbox, "one.txt"), Reply::text("second")]);
+        // What writes to a file is asked for each time.
+        github.model([Reply::bash("echo once > once"), Reply::text("first"), create(&sandbox, "one.txt"), Reply::text("second")]);
         let mut pty = Pty::start(&sandbox, columns, 60, "start --qr never -p go");
-        pty.shows("permission needed: touch once");
+        pty.shows("permission needed: echo once > once");
         pty.wrote("or here: a allows it once, d denies it");
         pty.shows("a allow, d deny");
         // What was typed ahead answers nothing; nor does what is pasted, whether the terminal says that it is or not.
@@ -63,14 +64,14 @@ fn a_permission_is_given_once_for_the_session_or_not() {
         pty.send("s");
         pty.shows("answered: approved-for-session");
         pty.shows("agent: second");
-        github.model([create(&sandbox, "two.txt"), Reply::text("third"), Reply::bash("touch denied"), Reply::text("never")]);
+        github.model([create(&sandbox, "two.txt"), Reply::text("third"), Reply::bash("echo x > denied"), Reply::text("never")]);
         send("write more");
         let screen = pty.shows("agent: third");
         assert_eq!(screen.matches("permission needed").count(), 2, "{screen}");
         assert!(sandbox.repo().join("two.txt").exists());
 
         send("one more");
-        pty.shows("permission needed: touch denied");
+        pty.shows("permission needed: echo x > denied");
         read();
         // While something waits, d denies it and leaves nothing.
         pty.send("d");
@@ -152,9 +153,9 @@ fn the_first_answer_wins() {
     let cli = real_cli_or_return!();
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
-    github.model([Reply::bash("touch phone"), Reply::text("done")]);
+    github.model([Reply::bash("echo x > phone"), Reply::text("done")]);
     let mut pty = Pty::start(&sandbox, 80, 60, "start --qr never -p go");
-    pty.shows("permission needed: touch phone");
+    pty.shows("permission needed: echo x > phone");
     let asked = github.wait_event("permission.requested", PATIENCE);
     let call = &asked["data"]["permissionRequest"]["toolCallId"];
     github.queue("permission_response", json!({"promptId": call, "approved": true, "scope": "once"}));
@@ -205,7 +206,7 @@ fn another_terminal_answers() {
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
     github.model([
-        Reply::bash("touch attached"),
+        Reply::bash("echo x > attached"),
         create(&sandbox, "attached.txt"),
         Reply::tool("ask_user", json!({"question": "Which colour?", "choices": ["red", "blue"]})),
         Reply::text("all answered"),
@@ -215,7 +216,7 @@ fn another_terminal_answers() {
     wait_for("the request is known", PATIENCE, || sandbox.list()[0]["activity"] == "input");
     // It was asked before: it is shown all the same.
     let mut pty = Pty::start(&sandbox, 100, 60, "attach --qr never");
-    pty.shows("permission needed: touch attached");
+    pty.shows("permission needed: echo x > attached");
     pty.shows("or here: a allows it once, d denies it");
     read();
     pty.send("a");
@@ -289,7 +290,7 @@ fn words_are_answers_too_on_every_screen() {
         let sandbox = world(&github, &cli);
         let question = json!({"question": "Which colour?", "choices": ["red", "blue"]});
         github.model([
-            Reply::bash("touch denied"),
+            Reply::bash("echo x > denied"),
             Reply::tool("ask_user", question.clone()),
             Reply::tool("ask_user", question.clone()),
             Reply::text("so be it"),
@@ -435,7 +436,7 @@ fn what_is_typed_for_an_answer_that_was_given_elsewhere_is_kept() {
     let cli = real_cli_or_return!();
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
-    github.model([Reply::bash("touch phone"), Reply::text("done")]);
+    github.model([Reply::bash("echo x > phone"), Reply::text("done")]);
     let mut pty = Pty::start(&sandbox, 80, 60, "start --qr never -p go");
     pty.shows("a allow, d deny");
     read();
@@ -489,7 +490,7 @@ fn a_race_of_both_sides_has_one_outcome() {
     let sandbox = world(&github, &cli);
     for (round, (local, lead)) in [("a", 60), ("d", 45), ("a", 30), ("d", 0)].into_iter().enumerate() {
         let name = format!("race{round}");
-        github.model([Reply::bash(&format!("touch {name}")), Reply::text("done")]);
+        github.model([Reply::bash(&format!("echo x > {name}")), Reply::text("done")]);
         let mut pty = Pty::start(&sandbox, 80, 60, "start --qr never -p go");
         pty.shows("a allow, d deny");
         let asked = github.wait_event("permission.requested", PATIENCE);

@@ -113,6 +113,8 @@ pub enum Reply {
         /// What the tool takes.
         arguments: Value,
     },
+    /// Its rate limit is reached, for so many seconds.
+    RateLimited(u64),
 }
 
 impl Reply {
@@ -277,6 +279,11 @@ impl GitHub {
         }
     }
 
+    /// What the organisation decided, as its settings have it.
+    pub fn manage(&self, settings: Value) {
+        self.shared.lock().managed = settings;
+    }
+
     /// Breaks what matches `method` (or `*`) and `path`, where `*` stands for anything: `times` times, or until [`Self::heal`].
     /// The latest fault comes first; it is the whole path that has to match.
     pub fn fault(&self, method: &str, path: &str, fault: Fault, times: Option<usize>) {
@@ -363,6 +370,8 @@ struct State {
     faults: Vec<FaultRule>,
     /// What `/copilot_internal/user` answers.
     user: Map<String, Value>,
+    /// What `/copilot_internal/managed_settings` answers; null: there is nothing.
+    managed: Value,
     ids: usize,
 }
 
@@ -417,6 +426,7 @@ impl State {
             script: VecDeque::new(),
             faults: Vec::new(),
             user: user(),
+            managed: Value::Null,
             ids: 0,
         }
     }

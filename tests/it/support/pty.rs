@@ -44,6 +44,13 @@ impl Pty {
         Self::spawn(sandbox, columns, rows, command)
     }
 
+    /// Runs another program in a terminal.
+    pub fn run(sandbox: &Sandbox, columns: u16, rows: u16, line: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("stty cols {columns} rows {rows}; exec {line}")]);
+        Self::spawn(sandbox, columns, rows, command)
+    }
+
     /// An interactive shell, with job control.
     pub fn shell(sandbox: &Sandbox, columns: u16, rows: u16) -> Self {
         let mut command = Command::new("bash");

@@ -106,6 +106,14 @@ impl Sandbox {
         sandbox
     }
 
+    /// Writes a file, and the folders above it.
+    pub fn write(&self, name: &str, text: impl ToString) -> PathBuf {
+        let file = self.path(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text.to_string()).unwrap();
+        file
+    }
+
     /// Makes these the only folders that the person trusts, in the Copilot CLI's own file.
     pub fn trust(&self, folders: &[&Path]) {
         fs::create_dir_all(self.path("copilot")).unwrap();

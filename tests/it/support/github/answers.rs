@@ -8,6 +8,8 @@ use super::{MODELS, Reply, Request, State, Task, UNSCRIPTED, control_id};
 pub(super) enum Answer {
     Json(u16, Value),
     Raw(u16, &'static str, String),
+    /// Too many requests; when it can be tried again.
+    Limited(u64, Value),
 }
 
 /// What each endpoint says. The host does not matter: no path means two things.
@@ -21,6 +23,7 @@ pub(super) fn route(state: &mut State, request: &Request) -> Answer {
             user.entry("endpoints").or_insert_with(|| json!({"api": copilot_api(&request.host)}));
             ok(user.into())
         }
+        ("GET", ["copilot_internal", "managed_settings"]) if !state.managed.is_null() => ok(state.managed.clone()),
         ("GET", ["user"]) => ok(json!({"login": state.user["login"], "id": 583_231, "type": "User"})),
         ("GET", ["repos", owner, name]) => ok(json!({
             "id": 1_296_269,
@@ -146,7 +149,10 @@ fn model(id: &str) -> Value {
             "type": "chat",
             "tokenizer": "o200k_base",
             "limits": {"max_context_window_tokens": 128_000, "max_output_tokens": 16_000, "max_prompt_tokens": 100_000},
-            "supports": {"streaming": true, "tool_calls": true, "parallel_tool_calls": true},
+            "supports": {
+                "streaming": true, "tool_calls": true, "parallel_tool_calls": true, "vision": true,
+                "reasoning_effort": if id.starts_with("gpt") { json!(["low", "medium", "high"]) } else { json!([]) },
+            },
         },
     })
 }
@@ -159,6 +165,10 @@ fn complete(state: &mut State, request: &Value) -> Answer {
             let function = json!({"name": name, "arguments": arguments.to_string()});
             let call = json!({"index": 0, "id": state.fresh("call"), "type": "function", "function": function});
             (json!({"role": "assistant", "content": null, "tool_calls": [call]}), "tool_calls")
+        }
+        Reply::RateLimited(seconds) => {
+            let error = json!({"error": {"code": "user_model_rate_limited", "message": "rate limited"}});
+            return Answer::Limited(seconds, error);
         }
     };
     let usage = json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15});

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -102,11 +102,16 @@ async fn handle(host: &str, shared: &Shared, request: hyper::Request<Incoming>) 
         None => route(&mut shared.lock(), &request),
     };
     shared.changed.notify_all();
+    let mut response = hyper::Response::builder();
     let (status, kind, body) = match answer {
         Answer::Json(status, body) => (status, "application/json", body.to_string()),
         Answer::Raw(status, kind, body) => (status, kind, body),
+        Answer::Limited(seconds, body) => {
+            response = response.header(RETRY_AFTER, seconds);
+            (429, "application/json", body.to_string())
+        }
     };
-    let response = hyper::Response::builder().status(status).header(CONTENT_TYPE, kind);
+    let response = response.status(status).header(CONTENT_TYPE, kind);
     response.body(Full::new(body.into())).map_err(io::Error::other)
 }
 
