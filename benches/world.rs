@@ -97,8 +97,22 @@ impl World {
         let call = |method: &str, params: Value| rpc.call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"));
         call("connect", json!({"token": token}));
         call("account.getCurrentAuth", json!({}));
-        let create = json!({"workingDirectory": self.repo(), "streaming": true, "requestPermission": true, "requestUserInput": true, "requestExitPlanMode": true});
+        call("user.settings.get", json!({}));
+        call("permissions.folderTrust.checkTrust", json!({"path": self.repo()}));
+        let create = json!({
+            "workingDirectory": self.repo(), "streaming": true, "requestPermission": true, "requestUserInput": true,
+            "requestExitPlanMode": true, "requestElicitation": true, "requestAutoModeSwitch": true, "enableConfigDiscovery": true,
+            "enableSessionStore": true, "enableManagedSettings": true, "enableFileChangeTracking": true, "enableFileHooks": false,
+        });
         let session = call("session.create", create)["sessionId"].clone();
+        let configure = |method: &str, mut params: Value| {
+            params["sessionId"] = session.clone();
+            call(method, params)
+        };
+        configure("session.options.update", json!({"enableScriptSafety": true}));
+        configure("session.permissions.configure", json!({"approveAllReadPermissionRequests": true}));
+        configure("session.permissions.locations.apply", json!({"workingDirectory": self.repo()}));
+        configure("session.permissions.getMode", json!({}));
         let answer = call("session.remote.enable", json!({"sessionId": session, "mode": "on"}));
         assert!(answer["url"].is_string(), "{answer}");
         session

@@ -75,6 +75,16 @@ impl UsageError {
     }
 }
 
+/// There is no model, or no agent, of this name.
+#[derive(Debug, thiserror::Error)]
+#[error("{option} {wanted}: there is none of that name")]
+pub(crate) struct UnknownName {
+    pub(crate) option: &'static str,
+    pub(crate) wanted: String,
+    /// What there is instead.
+    pub(crate) hint: String,
+}
+
 /// A signal asked for the end while something was under way.
 #[derive(Debug, thiserror::Error)]
 #[error("ended by {0}")]
@@ -203,6 +213,11 @@ impl From<&anyhow::Error> for Report {
         }
         if let Some(usage) = error.downcast_ref::<UsageError>() {
             return Report::new(Exit::Usage, "usage", error).hint(usage.hint.clone());
+        }
+        if let Some(unknown) = error.downcast_ref::<UnknownName>() {
+            let reason = if unknown.option == "--agent" { "unknown-agent" } else { "unknown-model" };
+            let report = Report::new(Exit::Usage, reason, error).hint(unknown.hint.clone());
+            return report.hint(format!("or leave {} out for the usual one", unknown.option));
         }
         if let Some(Interrupted(signal)) = error.downcast_ref::<Interrupted>() {
             return Report::new(Exit::Signal(*signal), "signal", error);

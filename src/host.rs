@@ -392,6 +392,8 @@ async fn create(
     match context.within("looking at the session", plan.deadline, asking).await {
         Ok((login, permission_mode, current)) => {
             plan.options.permission_mode = Some(permission_mode).filter(|mode| !mode.is_empty());
+            // That was for the start: from here on it is as somebody says.
+            plan.options.allow_all = false;
             if let Some((mode, (model, effort), agent)) = current {
                 plan.options.mode = Some(mode).filter(|mode| !mode.is_empty());
                 (plan.options.model, plan.options.effort, plan.options.agent) = (model, effort, agent);

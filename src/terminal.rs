@@ -121,6 +121,11 @@ impl Terminal {
         self.same
     }
 
+    /// Whether stdout is a terminal, which obeys what is written to it.
+    pub(crate) fn stdout_is_terminal(&self) -> bool {
+        self.stdout_tty
+    }
+
     /// Whether whoever reads our output has stopped to read.
     pub(crate) fn is_stalled(&self) -> bool {
         self.writer.is_stalled()

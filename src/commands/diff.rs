@@ -1,6 +1,5 @@
 //! `diff`: what a session changed, as a patch.
 
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use crate::choose;
@@ -42,7 +41,10 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Diff) -> anyhow::Result
     }
     let patch = output::patch(&changes);
     // A patch is as it is; on a terminal it is only looked at.
-    let text =
-        if std::io::stdout().is_terminal() { patch.lines().map(|line| output::sanitised(line) + "\n").collect() } else { patch };
+    let text = if context.terminal.stdout_is_terminal() {
+        patch.lines().map(|line| output::sanitised(line) + "\n").collect()
+    } else {
+        patch
+    };
     Ok(context.deliver(&text).await?.map_or(Exit::Done, Exit::Signal))
 }

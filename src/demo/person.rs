@@ -104,6 +104,7 @@ impl Hub {
             "session.permissions.locations.apply" => {
                 json!({"locationKey": params["workingDirectory"], "locationType": "repo", "changed": false, "appliedRuleCount": 0, "appliedDirectoryCount": 0, "appliedRules": []})
             }
+            "session.agent.reload" => json!({"agents": [agent()]}),
             "session.agent.getCurrent" => return self.alive(method, params, |session| match &session.agent {
                 Some(_) => json!({"agent": agent()}),
                 None => json!({}),

@@ -277,7 +277,7 @@ impl Stage {
         let error = json!({
             "errorType": "rate_limit", "message": message, "statusCode": 429, "errorCode": "user_model_rate_limited", "eligibleForAutoSwitch": true,
         });
-        self.emit(&Event::lasting("session.error", error.clone()));
+        self.emit(&Event::lasting("session.error", error));
         let request = self.expect(Asked::Limit);
         let asked = json!({"requestId": request, "errorCode": "user_model_rate_limited", "retryAfterSeconds": seconds});
         self.emit(&Event::passing("auto_mode_switch.requested", asked));
@@ -288,7 +288,6 @@ impl Stage {
                 session.agenda.drain(..end).collect()
             });
             drop(dropped);
-            self.emit(&Event::lasting("session.error", error));
             self.idle();
         }
     }

@@ -195,6 +195,7 @@ impl Host {
         let unshared = entry.remote == Remote::Off && registry.wanted(&id).get() != Remote::Off;
         let share_at = unshared.then(Instant::now);
         let watchdog = super::watchdog::Watchdog::again(seen);
+        let queue = Queue::with(limit, &session);
         let mut host = Self {
             registry,
             joined,
@@ -207,7 +208,7 @@ impl Host {
             recoveries: Vec::new(),
             dialogue: super::dialogue::Dialogue::default(),
             permits: super::permits::Permits::default(),
-            queue: Queue::with(limit),
+            queue,
             watchdog,
             sleep: super::sleep::Sleep::new(order.keep_awake),
             hooks: super::hooks::Hooks::new(order.hooks),

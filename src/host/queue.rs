@@ -29,6 +29,10 @@ pub(super) struct Queue {
     /// Since when a prompt waits that could go on without them.
     waits_since: Option<Instant>,
     pub(super) limit: Option<Limit>,
+    /// The form that asks the same on the phone, as the runtime named it.
+    form: Option<String>,
+    /// What is chosen there.
+    chosen: JoinSet<Option<String>>,
     /// Whether there is work, as the runtime says, and since which moment in the session that holds.
     looks: JoinSet<(u64, Option<bool>)>,
     moment: u64,
@@ -40,7 +44,8 @@ pub(super) struct Queue {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Limit {
     request: Box<Request>,
-    over: Timestamp,
+    /// None: nobody knows.
+    over: Option<Timestamp>,
 }
 
 /// What is due.
@@ -51,12 +56,24 @@ pub(super) enum Due {
     WithoutServers,
     /// The rate limit is over.
     LimitOver,
+    /// This was chosen on the phone, of what a rate limit leaves.
+    Chosen(String),
 }
 
 impl Queue {
     /// Of a session that was handed over.
-    pub(super) fn with(limit: Option<Limit>) -> Self {
-        Self { limit, ..Self::default() }
+    pub(super) fn with(limit: Option<Limit>, session: &Session) -> Self {
+        let mut queue = Self { limit, ..Self::default() };
+        queue.ask_phone(session);
+        queue
+    }
+
+    /// Mission Control cannot answer such a request (measured), and can fill in a form.
+    fn ask_phone(&mut self, session: &Session) {
+        self.chosen.abort_all();
+        let Some(request) = self.limit.as_ref().map(|limit| limit.request.clone()) else { return };
+        let session = session.clone();
+        self.chosen.spawn(async move { session.ask_by_form(&request).await.ok().flatten() });
     }
 
     /// Follows what happens; false: it was told before.
@@ -84,9 +101,25 @@ impl Queue {
             }
             Event::Waiting(request) if request.kind == RequestKind::ModelSwitch => {
                 let over = request.retry_after.map(Duration::from_secs).and_then(|wait| Timestamp::now().checked_add(wait).ok());
-                self.limit = over.map(|over| Limit { request: request.clone(), over });
+                self.limit = Some(Limit { request: request.clone(), over });
+                self.ask_phone(session);
             }
-            Event::Answered { id, .. } => drop(self.limit.take_if(|limit| limit.request.id == *id)),
+            // The form is for the phone: here the request itself is answered.
+            Event::Waiting(request) if self.limit.as_ref().is_some_and(|limit| limit.request.what == request.what) => {
+                self.form = Some(request.id.clone());
+                return false;
+            }
+            Event::Answered { id, .. } if self.form.as_ref() == Some(id) => {
+                self.form = None;
+                return false;
+            }
+            Event::Answered { id, .. } => {
+                let answered = self.limit.take_if(|limit| limit.request.id == *id);
+                if let Some(form) = self.form.clone().filter(|_| answered.is_some()) {
+                    let session = session.clone();
+                    self.told.spawn(async move { drop(session.withdraw_form(&form).await) });
+                }
+            }
             _ => {}
         }
         true
@@ -109,11 +142,15 @@ impl Queue {
     pub(super) async fn due(&mut self) -> Due {
         loop {
             let without_servers = self.waits_since.filter(|_| !self.starting.is_empty()).map(|since| since + SERVERS_LIMIT);
-            let limit = self.limit.as_ref().map(|limit| Instant::now() + left(limit.over));
+            let over = self.limit.as_ref().and_then(|limit| limit.over);
+            let limit = over.map(|over| Instant::now() + left(over));
             tokio::select! {
                 Some(looked) = self.looks.join_next() => if let Ok((moment, Some(busy))) = looked && moment == self.moment {
                     self.waits_since = busy.then(|| self.waits_since.unwrap_or_else(Instant::now));
                     return Due::Looked(busy);
+                },
+                Some(chosen) = self.chosen.join_next() => if let Ok(Some(choice)) = chosen {
+                    return Due::Chosen(choice);
                 },
                 Some(_) = self.told.join_next() => {}
                 () = at(without_servers) => {
@@ -153,8 +190,15 @@ impl Host {
                 context.tell(&Update::Caution(text))?;
                 self.queue.told.spawn(async move { drop(session.do_without_servers().await) });
             }
+            Due::Chosen(choice) => {
+                let Some(request) = self.queue.limit.as_ref().map(|limit| limit.request.clone()) else { return Ok(()) };
+                let answer = Answer::Choice(choice.clone());
+                self.queue.told.spawn(async move { drop(session.answer(&request, &answer).await) });
+            }
             Due::LimitOver => {
-                let Some(Limit { request, .. }) = self.queue.limit.take() else { return Ok(()) };
+                let Some(limit) = &mut self.queue.limit else { return Ok(()) };
+                limit.over = None;
+                let request = limit.request.clone();
                 context.tell(&Update::Caution("the rate limit is over: the session goes on with its model".to_owned()))?;
                 self.queue.told.spawn(async move {
                     let queued = session.queued().await.unwrap_or_default();

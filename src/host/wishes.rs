@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::UsageError;
+use crate::error::{UnknownName, UsageError};
 use crate::sdk::{Model, Runtime, SdkError, SessionOptions};
 
 /// So many names are suggested.
@@ -45,11 +45,11 @@ pub(super) async fn explain(runtime: &Runtime, options: &SessionOptions, folder:
     let Some(wanted) = wanted else { return error };
     let near = nearest(wanted, &there);
     let hint = match (near.as_slice(), there.as_slice()) {
-        (_, []) => format!("leave {option} out for the usual one"),
+        (_, []) => "there is none".to_owned(),
         ([], there) => format!("there is: {}", there.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ")),
         (near, _) => format!("did you mean {}?", near.join(", ")),
     };
-    UsageError::new(format!("{option} {wanted}: there is none of that name"), hint).into()
+    UnknownName { option, wanted: wanted.clone(), hint }.into()
 }
 
 /// The names that are most like `wanted`, the nearest first.

@@ -262,7 +262,11 @@ pub(crate) fn waiting(request: &Request) -> Vec<Line> {
 
 /// Whether Mission Control has answers for it, as far as is known.
 fn answered_there(kind: RequestKind) -> bool {
-    matches!(kind, RequestKind::Permission | RequestKind::Question | RequestKind::Plan | RequestKind::Form)
+    // A switch of the model is asked for there by a form.
+    matches!(
+        kind,
+        RequestKind::Permission | RequestKind::Question | RequestKind::Plan | RequestKind::Form | RequestKind::ModelSwitch
+    )
 }
 
 /// What the runtime's words for what comes after a plan mean.

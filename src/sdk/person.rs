@@ -5,7 +5,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::runtime::call;
 use super::{Runtime, SdkError};
 
 /// The settings that the runtime does not apply to a client's session by itself (measured on CLI 1.0.102).
@@ -113,22 +112,22 @@ pub(crate) struct Model {
 impl Runtime {
     /// What the person's settings say.
     pub(crate) async fn person(&self) -> Result<Person, SdkError> {
-        Ok(Person::parse(&call(&self.client, "user.settings.get", json!({})).await?["settings"]))
+        Ok(Person::parse(&self.ask("user.settings.get", json!({})).await?["settings"]))
     }
 
     /// Whether the person trusts a folder, as the CLI remembers.
     pub(crate) async fn trusts(&self, folder: &Path) -> Result<bool, SdkError> {
-        Ok(call(&self.client, "permissions.folderTrust.checkTrust", json!({ "path": folder })).await?["trusted"] == true)
+        Ok(self.ask("permissions.folderTrust.checkTrust", json!({ "path": folder })).await?["trusted"] == true)
     }
 
     /// What rules over the person, as GitHub and the machine say.
     pub(crate) async fn managed(&self) -> Result<Managed, SdkError> {
-        Ok(Managed::parse(&call(&self.client, "managedSettings.resolve", json!({})).await?["resolved"]))
+        Ok(Managed::parse(&self.ask("managedSettings.resolve", json!({})).await?["resolved"]))
     }
 
     /// The models of the account.
     pub(crate) async fn models(&self) -> Result<Vec<Model>, SdkError> {
-        let answer = call(&self.client, "models.list", json!({})).await?;
+        let answer = self.ask("models.list", json!({})).await?;
         let model = |model: &Value| {
             let efforts = model["supportedReasoningEfforts"].as_array().into_iter().flatten();
             let efforts = efforts.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
@@ -139,7 +138,7 @@ impl Runtime {
 
     /// The custom agents that a session in this folder could use.
     pub(crate) async fn agents(&self, folder: &Path) -> Result<Vec<String>, SdkError> {
-        let answer = call(&self.client, "agents.discover", json!({ "projectPaths": [folder] })).await?;
+        let answer = self.ask("agents.discover", json!({ "projectPaths": [folder] })).await?;
         let id = |agent: &Value| agent["id"].as_str().or(agent["name"].as_str()).map(ToOwned::to_owned);
         Ok(answer["agents"].as_array().into_iter().flatten().filter_map(id).collect())
     }

@@ -159,6 +159,8 @@ impl SessionOptions {
         if stage == Stage::Revived {
             config.enable_config_discovery = Some(true);
             config.mcp_servers = self.servers_to_resume().typed()?;
+            // While GitHub cannot say which agents an organisation has, a session that is resumed answers nobody, for minutes (measured).
+            config.custom_agents_local_only = self.agent.is_none().then_some(true);
         }
         Ok(config)
     }
@@ -176,7 +178,7 @@ impl SessionOptions {
     /// The rest, which the crate's configuration has no field for. Before anybody can send a prompt.
     pub(super) async fn apply(&self, session: &Session, stage: Stage) -> Result<(), SdkError> {
         tokio::try_join!(
-            self.set_options(session),
+            self.set_options(session, stage),
             self.set_rules(session),
             self.set_mode(session, stage),
             self.set_permission_mode(session, stage),
@@ -186,12 +188,20 @@ impl SessionOptions {
                 session.call("session.permissions.locations.apply", params).await.map(drop)
             },
         )?;
+        if stage == Stage::Revived {
+            // The agents of an organisation come when GitHub says them.
+            let session = session.clone();
+            tokio::spawn(async move { session.call("session.agent.reload", json!({})).await });
+        }
         Ok(())
     }
 
-    async fn set_options(&self, session: &Session) -> Result<(), SdkError> {
+    async fn set_options(&self, session: &Session, stage: Stage) -> Result<(), SdkError> {
         // With script safety, reads and what only reads are told from the rest, and commands from each other.
         let mut options = json!({ "enableScriptSafety": true, "sessionCapabilities": CAPABILITIES });
+        if stage == Stage::Revived {
+            options["customAgentsLocalOnly"] = false.into();
+        }
         if let Some(sandbox) = &self.person.sandbox {
             options["sandboxConfig"] = sandbox.clone();
         }

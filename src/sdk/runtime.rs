@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{self, Poll};
 
@@ -19,8 +19,12 @@ use crate::env::host_of;
 
 /// The oldest protocol that the SDK speaks; the newest is its own.
 const OLDEST_PROTOCOL: u32 = 3;
-/// In the sessions of older ones, permissions cannot be answered from outside (measured with 1.0.85).
-const OLDEST_VERSION: [u32; 3] = [1, 0, 92];
+/// Of older ones it cannot be learnt whether a folder is trusted (measured with 1.0.92), and of much older ones no permission can be
+/// answered from outside (with 1.0.85).
+const OLDEST_VERSION: [u32; 3] = [1, 0, 93];
+
+/// The code of JSON-RPC for that there is no such method.
+const UNHANDLED: i32 = -32601;
 
 /// Whether a runtime of this protocol and version can be used; else whether it is too new, and why.
 fn suits(protocol: &Value, version: &str) -> Result<(), (bool, String)> {
@@ -36,7 +40,7 @@ fn suits(protocol: &Value, version: &str) -> Result<(), (bool, String)> {
     match found {
         [Some(major), Some(minor), Some(patch)] if [major, minor, patch] < OLDEST_VERSION => {
             let oldest = OLDEST_VERSION.map(|number| number.to_string()).join(".");
-            Err((false, format!("what its sessions ask for cannot be answered; {oldest} or newer is needed")))
+            Err((false, format!("its sessions are not what copilot would make of them; {oldest} or newer is needed")))
         }
         // One that is built from source may have any name.
         _ => Ok(()),
@@ -48,6 +52,8 @@ fn suits(protocol: &Value, version: &str) -> Result<(), (bool, String)> {
 pub(crate) struct Runtime {
     pub(super) client: Client,
     version: String,
+    /// Its file; empty: not known.
+    program: PathBuf,
 }
 
 /// Who is signed in.
@@ -73,7 +79,20 @@ impl Runtime {
         if let Err((new, why)) = suits(&answer["protocolVersion"], &version) {
             return Err(SdkError::Incompatible { program: program.to_owned(), version, new, why });
         }
-        Ok(Self { client, version })
+        Ok(Self { client, version, program: program.to_owned() })
+    }
+
+    /// One request about no session, that a CLI which is old enough does not know.
+    pub(super) async fn ask(&self, method: &'static str, params: Value) -> Result<Value, SdkError> {
+        match call(&self.client, method, params).await {
+            Err(SdkError::Rpc { code: UNHANDLED, .. }) => Err(SdkError::Incompatible {
+                program: self.program.clone(),
+                version: self.version.clone(),
+                new: false,
+                why: format!("it does not know {method}"),
+            }),
+            answer => answer,
+        }
     }
 
     /// The CLI's version.
@@ -134,11 +153,11 @@ mod tests {
 
     #[test]
     fn what_is_too_old_or_too_new_is_told_apart() {
-        for version in ["1.0.92", "1.0.102", "1.1.0", "2.0.0-beta.1", "unknown"] {
+        for version in ["1.0.93", "1.0.102", "1.1.0", "2.0.0-beta.1", "unknown"] {
             assert_eq!(suits(&json!(3), version), Ok(()), "{version}");
         }
         let (new, why) = suits(&json!(3), "1.0.85").unwrap_err();
-        assert!(!new && why.contains("1.0.92 or newer"), "{why}");
+        assert!(!new && why.contains("1.0.93 or newer"), "{why}");
         assert_eq!(suits(&json!(2), "1.0.102"), Err((false, "it speaks protocol 2, and this program 3".to_owned())));
         assert_eq!(suits(&json!(9), "2.0.0"), Err((true, "it speaks protocol 9, and this program 3".to_owned())));
         assert_eq!(suits(&json!(null), "1.0.102"), Err((false, "it speaks protocol null, and this program 3".to_owned())));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{SdkError, Session};
+use super::{Request, SdkError, Session};
 
 /// Against what the changes of a session are seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +128,21 @@ impl Session {
     /// Breaks off what the agent is at; the session goes on. While MCP servers start the runtime does so without an answer (measured).
     pub(crate) async fn interrupt(&self) -> Result<(), SdkError> {
         self.call("session.abort", json!({ "reason": "user_initiated" })).await.map(drop).map_err(SdkError::explain_ended)
+    }
+
+    /// Asks the same as a request does by a form, which Mission Control knows how to show; the choice, if somebody makes one.
+    pub(crate) async fn ask_by_form(&self, request: &Request) -> Result<Option<String>, SdkError> {
+        let choice = json!({ "type": "string", "title": "Answer", "enum": request.choices });
+        let schema = json!({ "type": "object", "properties": { "answer": choice }, "required": ["answer"] });
+        let params = json!({ "message": request.what, "requestedSchema": schema });
+        let answer = self.call("session.ui.elicitation", params).await?;
+        Ok(answer["content"]["answer"].as_str().filter(|_| answer["action"] == "accept").map(ToOwned::to_owned))
+    }
+
+    /// Takes such a form back.
+    pub(crate) async fn withdraw_form(&self, id: &str) -> Result<(), SdkError> {
+        let params = json!({ "requestId": id, "result": { "action": "cancel" } });
+        self.call("session.ui.handlePendingElicitation", params).await.map(drop)
     }
 
     /// How many prompts were taken that are not part of the session yet.

@@ -64,14 +64,14 @@ fn a_permission_is_given_once_for_the_session_or_not() {
         pty.send("s");
         pty.shows("answered: approved-for-session");
         pty.shows("agent: second");
-        github.model([create(&sandbox, "two.txt"), Reply::text("third"), Reply::bash("echo x > denied"), Reply::text("never")]);
+        github.model([create(&sandbox, "two.txt"), Reply::text("third"), Reply::bash("touch denied"), Reply::text("never")]);
         send("write more");
         let screen = pty.shows("agent: third");
         assert_eq!(screen.matches("permission needed").count(), 2, "{screen}");
         assert!(sandbox.repo().join("two.txt").exists());
 
         send("one more");
-        pty.shows("permission needed: echo x > denied");
+        pty.shows("permission needed: touch denied");
         read();
         // While something waits, d denies it and leaves nothing.
         pty.send("d");

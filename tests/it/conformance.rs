@@ -12,7 +12,7 @@ use crate::support::sandbox::{BINARY, PATIENCE, Sandbox, files_below};
 use crate::support::together::until;
 
 /// The kinds of events that the program reads.
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 22] = [
     "session.start",
     "session.info",
     "session.remote_steerable_changed",
@@ -27,6 +27,11 @@ const KINDS: [&str; 17] = [
     "permission.completed",
     "user_input.requested",
     "user_input.completed",
+    "session.managed_settings_resolved",
+    "session.managed_settings_enforced",
+    "session.mode_changed",
+    "auto_mode_switch.requested",
+    "auto_mode_switch.completed",
     "abort",
     "session.idle",
     "session.shutdown",
@@ -109,6 +114,12 @@ fn tell(event: &Value) -> String {
         ),
         "user_input.requested" => of(&["requestId", "question", "choices"]),
         "user_input.completed" => of(&["requestId", "answer"]),
+        "session.managed_settings_resolved" => of(&["source", "bypassPermissionsDisabled", "managedKeys"]),
+        "session.managed_settings_enforced" => of(&["action", "message"]),
+        "session.mode_changed" => of(&["newMode"]),
+        "session.error" => of(&["errorType", "errorCode"]),
+        "auto_mode_switch.requested" => of(&["requestId", "errorCode", "retryAfterSeconds"]),
+        "auto_mode_switch.completed" => of(&["requestId", "response"]),
         "permission.completed" => format!("{} result={}", of(&["requestId"]), data["result"]["kind"]),
         _ => String::new(),
     };
@@ -238,6 +249,102 @@ fn assert_alike(truth: &[String], told: &[String]) {
         .map(|(truth, told)| format!("real:     {truth}\nstand-in: {told}"))
         .collect();
     assert!(different.is_empty(), "{}\n\nreal:\n{}", different.join("\n"), truth.join("\n"));
+}
+
+/// The same of whose session it is, and of its work.
+fn tell_own(server: &Server, folder: &Path) -> Vec<String> {
+    let rpc = &Rpc::connect(("127.0.0.1", server.port)).expect("it listens");
+    let mut story = Story { rpc, told: Vec::new(), seen: 0 };
+    story.call("connect", json!({"token": server.token}), &[]);
+    story.call("permissions.folderTrust.checkTrust", json!({"path": folder}), &["trusted"]);
+    let settings = story.call("user.settings.get", json!({}), &[])["settings"].clone();
+    story.told.push(format!("  {} {}", settings["deniedUrls"]["value"], settings["deniedUrls"]["isDefault"]));
+    let models = story.call("models.list", json!({}), &[])["models"].clone();
+    let model = models.as_array().unwrap().iter().find(|model| model["id"] == "gpt-5-mini").expect("it is there");
+    story.told.push(format!("  efforts {}", model["supportedReasoningEfforts"]));
+    let managed = story.call("managedSettings.resolve", json!({}), &[])["resolved"].clone();
+    story.told.push(format!("  {} {} {}", managed["source"], managed["bypassPermissionsDisabled"], managed["settings"]));
+    let config = |more: Value| {
+        let mut params = json!({
+            "workingDirectory": folder, "streaming": true, "requestPermission": true, "requestUserInput": true,
+            "requestExitPlanMode": true, "requestElicitation": true, "enableConfigDiscovery": true, "enableSessionStore": true,
+            "enableManagedSettings": true, "enableFileChangeTracking": true,
+        });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        params
+    };
+    for wrong in [json!({"model": "nope"}), json!({"agent": "nope"})] {
+        story.call("session.create", config(wrong), &[]);
+    }
+    let wanted = config(json!({"model": "gpt-5-mini", "reasoningEffort": "low", "agent": "reviewer"}));
+    story.seen = rpc.events().len();
+    let session = story.call("session.create", wanted, &["sessionId"])["sessionId"].clone();
+    let about = |more: Value| {
+        let mut params = json!({"sessionId": session});
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        params
+    };
+    story.until("session.start");
+    story.call("session.options.update", about(json!({"enableScriptSafety": true})), &["success"]);
+    story.call("session.permissions.configure", about(json!({"approveAllReadPermissionRequests": true})), &["success"]);
+    let rule = json!({"kind": "shell", "argument": "npm run"});
+    story.call("session.permissions.modifyRules", about(json!({"scope": "session", "add": [rule]})), &["success"]);
+    story.call("session.permissions.locations.apply", about(json!({"workingDirectory": folder})), &["locationType"]);
+    story.call("session.model.getCurrent", about(json!({})), &["modelId", "reasoningEffort"]);
+    let agent = story.call("session.agent.getCurrent", about(json!({})), &[])["agent"]["id"].clone();
+    story.told.push(format!("  agent {agent}"));
+    story.call("session.permissions.setMode", about(json!({"mode": "allow-all"})), &["success", "mode"]);
+    story.until("session.managed_settings_enforced");
+    story.call("session.mode.set", about(json!({"mode": "plan"})), &["modeApplied"]);
+    story.until("session.mode_changed");
+    story.call("session.metadata.activity", about(json!({})), &["hasActiveWork"]);
+    story.call("session.queue.pendingItems", about(json!({})), &["items", "steeringMessages"]);
+
+    story.call("session.send", about(json!({"prompt": "go"})), &["messageId"]);
+    let asked = story.until("auto_mode_switch.requested");
+    story.call("session.metadata.activity", about(json!({})), &["hasActiveWork"]);
+    let answer = about(json!({"requestId": asked["data"]["requestId"], "response": "no"}));
+    story.call("session.ui.handlePendingAutoModeSwitch", answer.clone(), &["success"]);
+    story.until("session.idle");
+    story.call("session.ui.handlePendingAutoModeSwitch", answer, &["success"]);
+    let points =
+        story.call("session.history.listRewindPoints", about(json!({})), &["fileChangeTrackingEnabled"])["points"].clone();
+    story.told.push(format!("  {} {}", points[0]["userMessage"], points[0]["eventId"].is_string()));
+    let point = about(json!({"eventId": points[0]["eventId"]}));
+    story.call("session.history.previewRewind", point.clone(), &["available", "files"]);
+    let mut rewind = point;
+    rewind["mode"] = json!("conversation");
+    story.call("session.history.rewind", rewind, &["outcome", "restoredFiles", "skippedFiles"]);
+    let usage = story.call("session.usage.getMetrics", about(json!({})), &["totalPremiumRequestCost"]);
+    story.told.push(format!("  {} {}", usage["modelMetrics"].is_object(), usage["codeChanges"]["linesAdded"]));
+    story.call("session.quota.get", about(json!({})), &["snapshots"]);
+    let diff = story.call("session.workspaces.diff", about(json!({"mode": "unstaged"})), &["isFallback"]);
+    story.told.push(format!("  changes {}", diff["changes"].is_array()));
+    story.call("session.abort", about(json!({"reason": "user_initiated"})), &["success"]);
+    let _ = rpc.call("runtime.shutdown", json!({}));
+    story.told
+}
+
+#[test]
+fn the_stand_in_tells_whose_session_it_is() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let managed = json!({"permissions": {"disableBypassPermissionsMode": "disable"}});
+    github.manage(managed.clone());
+    github.model([Reply::RateLimited(3600)]);
+    let mut sandbox = Sandbox::on(&github);
+    let denied = json!(["https://denied.example.com"]);
+    sandbox.write("copilot/settings.json", json!({"deniedUrls": denied}));
+    sandbox.write("repo/.github/agents/reviewer.agent.md", "---\nname: reviewer\ndescription: Reads changes\n---\nYou are it.\n");
+    sandbox.play(&json!({"settings": {"deniedUrls": denied}, "managed": managed, "reply": [{"rateLimit": 3600}, "idle"]}));
+    let env: Vec<(String, String)> = sandbox.env.clone().into_iter().collect();
+    let tell = |program: &Path, prefix: &[&str]| {
+        tell_own(&spawn_server(program, prefix, &env, &sandbox.path("home"), &sandbox.repo()), &sandbox.repo())
+    };
+    let truth = tell(&cli, &[]);
+    let told = tell(Path::new(BINARY), &["demo-runtime"]);
+    assert!(truth.len() > 35, "{}", truth.join("\n"));
+    assert_alike(&truth, &told);
 }
 
 /// The same for a session in the cloud.

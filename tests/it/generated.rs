@@ -52,6 +52,8 @@ fn bash_completes_options_and_names_of_sessions() {
         ("next", ""),
         ("off log", "login test"),
         ("stop log", "login test"),
+        ("start --model gpt-5", "gpt-5-mini"),
+        ("start --mode p", "plan"),
     ] {
         let program = format!(
             "source '{}'; COMP_WORDS=(copilot-remote {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \

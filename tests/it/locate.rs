@@ -101,5 +101,5 @@ fn another_protocol_is_refused() {
     sandbox.set("COPILOT_REMOTE_DEMO_SCRIPT", script.to_str().unwrap());
     let cli = stand_in(&sandbox, "elsewhere/copilot");
     let done = sandbox.run(&["start", "--copilot", &cli]).expect_code(5);
-    assert!(done.stderr.contains("speaks protocol 4; version 3 is needed"), "{}", done.stderr);
+    assert!(done.stderr.contains("it speaks protocol 4, and this program 3"), "{}", done.stderr);
 }

@@ -445,11 +445,7 @@ fn mcp_servers_delay_nothing_and_their_forms_are_filled_in() {
     sandbox.run(&["answer", "--text", "colour=blue; count=3"]).expect_code(0);
     sandbox.run(&["wait"]).expect_code(0);
     let asked = github.requests().into_iter().rfind(|request| request.path == "/chat/completions").unwrap();
-    assert!(
-        asked.body.to_string().contains(r#"ordered: {\"colour\":\"blue\",\"count\":3}"#),
-        "{}",
-        asked.body["messages"]
-    );
+    assert!(asked.body.to_string().contains(r#"ordered: {\"colour\":\"blue\",\"count\":3}"#), "{}", asked.body["messages"]);
     sandbox.stop_all();
 }
 
@@ -472,6 +468,35 @@ fn a_rate_limit_is_a_question_that_can_be_answered() {
     sandbox.run(&["answer", "--allow"]).expect_code(0);
     assert!(sandbox.run(&["logs"]).stdout.contains("answered: yes"));
     wait_for("the other model", PATIENCE, || sandbox.list()[0]["model"] == "auto");
+    sandbox.stop_all();
+}
+
+/// The phone fills in a form that asks the same; nobody is asked twice here.
+#[test]
+fn a_rate_limit_is_a_question_on_the_phone_too() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    start(&sandbox, &["--model", "gpt-5-mini"]);
+    for settled_here in [false, true] {
+        github.model([Reply::RateLimited(3600)]);
+        sandbox.run(&["send", "-p", "go", "--wait"]).expect_code(9);
+        let form = github.wait_event("elicitation.requested", PATIENCE);
+        assert!(form["data"]["message"].as_str().unwrap().starts_with("the model's rate limit is reached"), "{form}");
+        let list = sandbox.run(&["answer", "--json"]).expect_code(0).json()[0]["requests"].clone();
+        assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+        if settled_here {
+            sandbox.run(&["answer", "--deny"]).expect_code(0);
+        } else {
+            let id = &form["data"]["requestId"];
+            let answer = json!({"promptId": id, "requestId": id, "action": "accept", "content": {"answer": "no"}});
+            github.queue("elicitation_response", answer);
+        }
+        // Answered, or taken back.
+        github.wait_event("elicitation.completed", PATIENCE);
+        wait_for("the answer", PATIENCE, || sandbox.list()[0]["activity"] == "idle");
+        assert!(sandbox.run(&["logs"]).stdout.contains("answered: no"));
+    }
     sandbox.stop_all();
 }
 
@@ -524,7 +549,7 @@ fn a_cli_that_is_too_old_or_too_new_is_refused_in_one_sentence() {
         (
             3,
             "1.0.85",
-            "version 1.0.85, is too old: what its sessions ask for cannot be answered; 1.0.92 or newer is needed",
+            "version 1.0.85, is too old: its sessions are not what copilot would make of them; 1.0.93 or newer is needed",
             "hint: install or update it",
         ),
     ] {

@@ -71,6 +71,7 @@ fn two_terminals_and_two_repositories_share_one_runtime() {
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
     let other = sandbox.git_init("other", &[("origin", "https://github.com/octocat/other")]);
+    sandbox.trust(&[&sandbox.repo(), &other]);
     // Each in a terminal of its own, of another size.
     let mut one = Pty::start(&sandbox, 100, 45, "start --name one");
     one.shows("xx stop");

@@ -26,7 +26,7 @@ fn every_concern_has_one_place() {
             &[
                 "src/context.rs",
                 "src/host/dialogue.rs",
-                "src/host/resume.rs",
+                "src/host/question.rs",
                 "src/logging.rs",
                 "src/commands/demo_runtime.rs",
                 "src/commands/run_hook.rs",

@@ -393,7 +393,7 @@ fn the_view_only_appends() {
         sandbox.play(&json!({"speed": 20, "timeline": [
             {"prompt": "hello"}, {"wait": 5}, {"permission": {"command": "rm -rf build", "answeredAfter": 10}}, {"message": "done"}, "idle"]}));
         let mut pty = start(&sandbox, columns, 50, "");
-        pty.wrote("waits for an answer");
+        pty.wrote(if columns < 60 { "a allow, s session, d deny" } else { "waits for an answer" });
         pty.shows("idle: waits for a prompt");
         let screen = pty.shows("remote on | idle");
         for line in ["prompt (Mission Control): hello", "permission needed: rm -rf build", "answered: approved", "agent: done"] {
