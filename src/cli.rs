@@ -736,7 +736,6 @@ pub(crate) struct Send {
 /// Arguments of `answer`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("said").args(["allow", "allow_session", "deny", "text", "words", "list"]))]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Answer {
     #[command(flatten)]
     pub(crate) target: Target,

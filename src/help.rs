@@ -101,25 +101,6 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
             ("With a picture of what is wrong:", "copilot-remote send -p 'why does it look like this?' --file screenshot.png"),
             ("A long prompt from a file:", "copilot-remote send -p - < prompt.md"),
         ],
-        "answer" => &[
-            ("What is asked?", "copilot-remote answer"),
-            ("Allow it, and the same command from then on:", "copilot-remote answer --allow-session"),
-            ("No, and why:", "copilot-remote answer --deny 'use cargo nextest'"),
-            ("Answer a question of one of several sessions:", "copilot-remote answer 'login test' 'the second one'"),
-        ],
-        "interrupt" => &[("Stop, and think again:", "copilot-remote interrupt && copilot-remote send -p 'try the other way'")],
-        "diff" => &[
-            ("What does it change?", "copilot-remote diff | less"),
-            ("The same changes somewhere else:", "copilot-remote diff --session | git -C ../hello-world apply"),
-        ],
-        "usage" => &[(
-            "How full is the context, in percent, with jq:",
-            "copilot-remote usage --json | jq '.context | 100 * .tokens / .limit'",
-        )],
-        "undo" => &[
-            ("Take back the last prompt and what came of it:", "copilot-remote undo"),
-            ("Which can be taken back?", "copilot-remote undo --list"),
-        ],
         "events" => &[(
             "What the agent says, as it says it:",
             "copilot-remote events --follow | jq -r 'select(.type == \"message\").text'",
@@ -140,6 +121,32 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
             ("zsh, with a folder of $fpath:", "copilot-remote completions zsh > ~/.zfunc/_copilot-remote"),
         ],
         "man" => &[("Read the page of start:", "copilot-remote man start | man -l -")],
+        work => examples_of_work(work),
+    }
+}
+
+/// The same of the commands about a session's work.
+fn examples_of_work(command: &str) -> &'static [(&'static str, &'static str)] {
+    match command {
+        "answer" => &[
+            ("What is asked?", "copilot-remote answer"),
+            ("Allow it, and the same command from then on:", "copilot-remote answer --allow-session"),
+            ("No, and why:", "copilot-remote answer --deny 'use cargo nextest'"),
+            ("Answer a question of one of several sessions:", "copilot-remote answer 'login test' 'the second one'"),
+        ],
+        "interrupt" => &[("Stop, and think again:", "copilot-remote interrupt && copilot-remote send -p 'try the other way'")],
+        "diff" => &[
+            ("What does it change?", "copilot-remote diff | less"),
+            ("The same changes somewhere else:", "copilot-remote diff --session | git -C ../hello-world apply"),
+        ],
+        "usage" => &[(
+            "How full is the context, in percent, with jq:",
+            "copilot-remote usage --json | jq '.context | 100 * .tokens / .limit'",
+        )],
+        "undo" => &[
+            ("Take back the last prompt and what came of it:", "copilot-remote undo"),
+            ("Which can be taken back?", "copilot-remote undo --list"),
+        ],
         _ => &[],
     }
 }

@@ -124,7 +124,7 @@ impl Host {
         let registry = Registry::create()?;
         let mut joined = runtimes::acquire(context, &registry, &plan.runtime, plan.deadline, None).await?;
         let watchdog = Watchdog::new(&joined.entry.server);
-        let created = create(context, &registry, &mut joined, &mut plan).await;
+        let created = Box::pin(create(context, &registry, &mut joined, &mut plan)).await;
         let (session, events, login) = match created {
             Ok(created) => created,
             Err(error) => return Err(undo(context, joined, None, error).await),

@@ -77,7 +77,8 @@ async fn said(context: &mut Context<'_>, args: &Args, deadline: Deadline) -> any
 fn chosen(waiting: Vec<Request>, wanted: Option<&str>) -> anyhow::Result<Request> {
     let nothing = |what: String| NothingWaits { what }.into();
     let list = |requests: &[Request]| {
-        requests.iter().map(|request| format!("\n  {}  {}", request.id, output::sanitised(&request.what))).collect::<String>()
+        let lines = requests.iter().map(|request| output::sanitised(&format!("{}  {}", request.id, request.what)));
+        lines.collect::<Vec<_>>().join("\n  ")
     };
     let mut meant: Vec<Request> = match wanted {
         Some(wanted) => waiting.into_iter().filter(|request| !wanted.is_empty() && request.id.starts_with(wanted)).collect(),
@@ -92,7 +93,7 @@ fn chosen(waiting: Vec<Request>, wanted: Option<&str>) -> anyhow::Result<Request
         (0, None) => Err(nothing("the session waits for no answer".to_owned())),
         (1, _) => Ok(meant.swap_remove(0)),
         _ => Err(UsageError::new(
-            format!("several requests wait for an answer:{}", list(&meant)),
+            format!("several requests wait for an answer:\n  {}", list(&meant)),
             "name one of them: --request ID; the beginning of it is enough",
         )
         .into()),

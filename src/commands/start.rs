@@ -55,16 +55,14 @@ async fn open(
     on_demand: bool,
 ) -> anyhow::Result<Exit> {
     check(&args, remote)?;
+    let mut options = options(&args)?;
     let qr = QrOptions::new(args.qr)?;
-    let denied = rules("--deny-tool", &args.deny_tool)?;
-    let allowed = rules("--allow-tool", &args.allow_tool)?;
     let server = args.runtime.server.as_deref().map(choice::loopback).transpose()?;
     let deadline =
         Deadline::new(setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT));
     let (prompt, token) = read_inputs(context, deadline, args.prompt, args.token_stdin).await?;
     let prompt = prompt.as_deref().map(Prompt::from);
-    let directories = args.add_dir.iter().map(|folder| existing("--add-dir", folder, Path::is_dir)).collect::<Result<_, _>>()?;
-    let (mcp_configs, servers) = mcp_servers(&args.mcp_config)?;
+    options.token = token;
     let demo = args.runtime.demo;
     let repository = if args.no_repo || demo {
         None
@@ -93,23 +91,7 @@ async fn open(
         }
     };
     let made = worktree.clone().filter(|worktree| !worktree.reused);
-    let options = SessionOptions {
-        directory: context.directory.clone(),
-        name: args.name,
-        model: args.model,
-        effort: args.effort,
-        agent: args.agent,
-        mode: args.mode.map(|mode| mode.word().to_owned()),
-        allow_all: args.allow_all,
-        allowed,
-        denied,
-        directories,
-        mcp_configs,
-        servers,
-        no_instructions: args.no_custom_instructions,
-        token,
-        ..SessionOptions::default()
-    };
+    options.directory.clone_from(&context.directory);
     let no_repo = args.no_repo || demo;
     let time_limit = args.limit.time_limit;
     let slug = repository.as_ref().map(|repository| repository.slug.clone());
@@ -163,6 +145,26 @@ async fn open(
     host.show(context)?;
     handover::caution(context, logout::kills().await);
     Ok(Exit::Done)
+}
+
+/// What the session is to be, but for its folder.
+fn options(args: &SessionArgs) -> Result<SessionOptions, UsageError> {
+    let (mcp_configs, servers) = mcp_servers(&args.mcp_config)?;
+    Ok(SessionOptions {
+        name: args.name.clone(),
+        model: args.model.clone(),
+        effort: args.effort.clone(),
+        agent: args.agent.clone(),
+        mode: args.mode.map(|mode| mode.word().to_owned()),
+        allow_all: args.allow_all,
+        allowed: rules("--allow-tool", &args.allow_tool)?,
+        denied: rules("--deny-tool", &args.deny_tool)?,
+        directories: args.add_dir.iter().map(|folder| existing("--add-dir", folder, Path::is_dir)).collect::<Result<_, _>>()?,
+        mcp_configs,
+        servers,
+        no_instructions: args.no_custom_instructions,
+        ..SessionOptions::default()
+    })
 }
 
 /// Refuses what does not go together.

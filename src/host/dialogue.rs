@@ -26,7 +26,7 @@ const EARLIER: usize = 100;
 /// What a person does to the session.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
-    Answer(Request, Answer),
+    Answer(Box<Request>, Answer),
     Prompt(String),
 }
 
@@ -157,19 +157,19 @@ impl Dialogue {
 
     /// The keys that answer the first request, for the last line.
     pub(crate) fn keys(&self) -> Option<&'static str> {
-        self.asked.requests.front().and_then(|request| match request.kind {
-            RequestKind::Permission if request.for_session => Some("a allow, s session, d deny"),
-            RequestKind::Permission => Some("a allow, d deny"),
-            RequestKind::Plan => Some("a approve, d reject"),
-            RequestKind::Question if request.choices.is_empty() => Some("Enter answers"),
-            RequestKind::Question if takes_a_line(request) => Some("1-9 or Enter"),
-            RequestKind::Question => Some("1-9 choose"),
-            RequestKind::Form if request.fields.is_empty() => Some("a accept, d decline"),
-            RequestKind::Form => Some("Enter fills in, d declines"),
-            RequestKind::ModelSwitch => Some("a switch, s always, d stay"),
-            RequestKind::Limit => Some("a lift it, d cancel"),
-            RequestKind::SignIn => Some("a link, d dismiss"),
-            RequestKind::Tool | RequestKind::Sampling | RequestKind::Unknown => Some("d refuse"),
+        self.asked.requests.front().map(|request| match request.kind {
+            RequestKind::Permission if request.for_session => "a allow, s session, d deny",
+            RequestKind::Permission => "a allow, d deny",
+            RequestKind::Plan => "a approve, d reject",
+            RequestKind::Question if request.choices.is_empty() => "Enter answers",
+            RequestKind::Question if takes_a_line(request) => "1-9 or Enter",
+            RequestKind::Question => "1-9 choose",
+            RequestKind::Form if request.fields.is_empty() => "a accept, d decline",
+            RequestKind::Form => "Enter fills in, d declines",
+            RequestKind::ModelSwitch => "a switch, s always, d stay",
+            RequestKind::Limit => "a lift it, d cancel",
+            RequestKind::SignIn => "a link, d dismiss",
+            RequestKind::Tool | RequestKind::Sampling | RequestKind::Unknown => "d refuse",
         })
     }
 
@@ -224,12 +224,12 @@ impl Dialogue {
         }
         match typing {
             Typing::Prompt => Heard::Act(Act::Prompt(text)),
-            Typing::Denial(request) => Heard::Act(Act::Answer(request, Answer::NoBecause(text))),
+            Typing::Denial(request) => Heard::Act(Act::Answer(Box::new(request), Answer::NoBecause(text))),
             Typing::Answer(request) => {
                 let number = text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
                 let number = number.filter(|_| request.kind == RequestKind::Question);
                 if let Some(choice) = number.and_then(|index| request.choices.get(index)).cloned() {
-                    return Heard::Act(Act::Answer(request, Answer::Choice(choice)));
+                    return Heard::Act(Act::Answer(Box::new(request), Answer::Choice(choice)));
                 }
                 if request.kind == RequestKind::Question && !request.freeform {
                     let text = format!("it takes a number from 1 to {}, and no other answer", request.choices.len());
@@ -241,7 +241,7 @@ impl Dialogue {
                     context.terminal.say(&Line::new(Tone::Attention, format!("{why}; what you typed is kept: Enter, then Up")));
                     return Heard::Nothing;
                 }
-                Heard::Act(Act::Answer(request, answer))
+                Heard::Act(Act::Answer(Box::new(request), answer))
             }
         }
     }
@@ -391,7 +391,7 @@ impl Dialogue {
             }
             (Act::Answer(request, _), Err(error)) => {
                 context.tell(&Update::Caution(format!("the answer did not arrive: {error}")))?;
-                self.asked.put_back(request);
+                self.asked.put_back(*request);
                 self.keep_up(context, None);
             }
         }
@@ -407,7 +407,7 @@ fn takes_a_line(request: &Request) -> bool {
 /// What a key is to the request that waits.
 enum Press {
     /// It answers it.
-    Answer(Request, Answer),
+    Answer(Box<Request>, Answer),
     /// Words are to follow.
     Type,
     /// It would, had there been time to read; or what it would have answered is just gone.
@@ -467,9 +467,9 @@ impl Asked {
         let choice = || {
             let index = usize::try_from(key.to_digit(10)?).ok()?.checked_sub(1)?;
             let choice = request.choices.get(index)?.clone();
-            Some(Press::Answer(request.clone(), Answer::Choice(choice)))
+            Some(Press::Answer(Box::new(request.clone()), Answer::Choice(choice)))
         };
-        let answer = |answer| Some(Press::Answer(request.clone(), answer));
+        let answer = |answer| Some(Press::Answer(Box::new(request.clone()), answer));
         let press = match (request.kind, key) {
             (RequestKind::Question, '\n') if takes_a_line(request) => Some(Press::Type),
             (RequestKind::Form | RequestKind::Limit, '\n') if request.freeform => Some(Press::Type),

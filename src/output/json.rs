@@ -135,7 +135,7 @@ enum Payload<'a> {
 /// A session, in `ready`, `list` and `status`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the contract has the field names")]
+#[expect(clippy::struct_field_names, clippy::struct_excessive_bools, reason = "the contract has the fields")]
 pub(super) struct Session<'a> {
     session_id: &'a str,
     name: Option<&'a str>,

@@ -98,7 +98,7 @@ pub(crate) fn patch(changes: &Changes) -> String {
             let _ = writeln!(patch, "{line}");
             // The runtime leaves out what git wants to be told of a file that comes or goes.
             if line.starts_with("diff --git ") && lines.peek().is_some_and(|next| next.starts_with("--- ")) {
-                match change.change_type.as_str() {
+                match change.kind.as_str() {
                     "added" => patch.push_str("new file mode 100644\n"),
                     "deleted" => patch.push_str("deleted file mode 100644\n"),
                     _ => {}

@@ -16,6 +16,7 @@ use crate::sdk::{INTERACTIVE, Login, Managed, Rule, SessionOptions};
 /// All that is known of a live session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct SessionEntry {
     schema: u32,
     pub(crate) session_id: String,

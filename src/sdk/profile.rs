@@ -174,82 +174,84 @@ impl SessionOptions {
         }
         servers
     }
+}
 
+impl Session {
     /// The rest, which the crate's configuration has no field for. Before anybody can send a prompt.
-    pub(super) async fn apply(&self, session: &Session, stage: Stage) -> Result<(), SdkError> {
+    pub(super) async fn apply(&self, options: &SessionOptions, stage: Stage) -> Result<(), SdkError> {
         tokio::try_join!(
-            self.set_options(session, stage),
-            self.set_rules(session),
-            self.set_mode(session, stage),
-            self.set_permission_mode(session, stage),
+            self.set_options(options, stage),
+            self.set_rules(options),
+            self.settle_mode(options, stage),
+            self.settle_permission_mode(options, stage),
             // The answers that the person had kept for the project.
             async {
-                let params = json!({ "workingDirectory": self.directory });
-                session.call("session.permissions.locations.apply", params).await.map(drop)
+                let params = json!({ "workingDirectory": options.directory });
+                self.call("session.permissions.locations.apply", params).await.map(drop)
             },
         )?;
         if stage == Stage::Revived {
             // The agents of an organisation come when GitHub says them.
-            let session = session.clone();
+            let session = self.clone();
             tokio::spawn(async move { session.call("session.agent.reload", json!({})).await });
         }
         Ok(())
     }
 
-    async fn set_options(&self, session: &Session, stage: Stage) -> Result<(), SdkError> {
+    async fn set_options(&self, profile: &SessionOptions, stage: Stage) -> Result<(), SdkError> {
         // With script safety, reads and what only reads are told from the rest, and commands from each other.
         let mut options = json!({ "enableScriptSafety": true, "sessionCapabilities": CAPABILITIES });
         if stage == Stage::Revived {
             options["customAgentsLocalOnly"] = false.into();
         }
-        if let Some(sandbox) = &self.person.sandbox {
+        if let Some(sandbox) = &profile.person.sandbox {
             options["sandboxConfig"] = sandbox.clone();
         }
-        taken(session.call("session.options.update", options).await?, "the options of the session")
+        taken(&self.call("session.options.update", options).await?, "the options of the session")
     }
 
-    async fn set_rules(&self, session: &Session) -> Result<(), SdkError> {
+    async fn set_rules(&self, profile: &SessionOptions) -> Result<(), SdkError> {
         // Nothing is said of `paths`: with the folder of the session there, files are written unasked (measured).
         let urls = |urls: &[String]| urls.iter().map(|url| json!({ "kind": "url", "argument": url })).collect::<Vec<_>>();
-        let denied = self.denied.iter().map(Rule::to_json).chain(urls(&self.person.denied_urls));
+        let denied = profile.denied.iter().map(Rule::to_json).chain(urls(&profile.person.denied_urls));
         let params = json!({
             "approveAllReadPermissionRequests": true,
-            "urls": { "initialAllowed": self.person.allowed_urls },
-            "rules": { "approved": urls(&self.person.allowed_urls), "denied": denied.collect::<Vec<_>>() },
+            "urls": { "initialAllowed": profile.person.allowed_urls },
+            "rules": { "approved": urls(&profile.person.allowed_urls), "denied": denied.collect::<Vec<_>>() },
         });
-        taken(session.call("session.permissions.configure", params).await?, "what is allowed and denied")?;
-        if self.approved.is_empty() {
+        taken(&self.call("session.permissions.configure", params).await?, "what is allowed and denied")?;
+        if profile.approved.is_empty() {
             return Ok(());
         }
-        let add: Vec<Value> = self.approved.iter().map(Rule::to_json).collect();
+        let add: Vec<Value> = profile.approved.iter().map(Rule::to_json).collect();
         let params = json!({ "scope": "session", "add": add });
-        taken(session.call("session.permissions.modifyRules", params).await?, "what was allowed for the session")
+        taken(&self.call("session.permissions.modifyRules", params).await?, "what was allowed for the session")
     }
 
-    async fn set_mode(&self, session: &Session, stage: Stage) -> Result<(), SdkError> {
-        let Some(mode) = self.mode.as_deref().filter(|_| stage != Stage::Joined) else { return Ok(()) };
-        if stage == Stage::Revived && session.mode().await? == mode || stage == Stage::Created && mode == INTERACTIVE {
+    async fn settle_mode(&self, profile: &SessionOptions, stage: Stage) -> Result<(), SdkError> {
+        let Some(mode) = profile.mode.as_deref().filter(|_| stage != Stage::Joined) else { return Ok(()) };
+        if stage == Stage::Revived && self.mode().await? == mode || stage == Stage::Created && mode == INTERACTIVE {
             return Ok(());
         }
-        session.set_mode(mode).await
+        self.set_mode(mode).await
     }
 
     /// What the person asked for is done or fails. What only their settings say, or was so before, an organisation may have forbidden since:
     /// then somebody is asked, as in `copilot`.
-    async fn set_permission_mode(&self, session: &Session, stage: Stage) -> Result<(), SdkError> {
-        let wanted = if self.allow_all { Some(ALLOW_ALL) } else { self.permission_mode.as_deref() };
+    async fn settle_permission_mode(&self, profile: &SessionOptions, stage: Stage) -> Result<(), SdkError> {
+        let wanted = if profile.allow_all { Some(ALLOW_ALL) } else { profile.permission_mode.as_deref() };
         let Some(mode) = wanted.filter(|mode| stage != Stage::Joined && !mode.is_empty()) else { return Ok(()) };
-        if stage == Stage::Revived && session.permission_mode().await? == mode || stage == Stage::Created && mode == ASK {
+        if stage == Stage::Revived && self.permission_mode().await? == mode || stage == Stage::Created && mode == ASK {
             return Ok(());
         }
-        match session.set_permission_mode(mode).await {
-            Err(SdkError::Managed { .. } | SdkError::PolicyNotTaken { .. }) if !self.allow_all => Ok(()),
+        match self.set_permission_mode(mode).await {
+            Err(SdkError::Managed { .. } | SdkError::PolicyNotTaken { .. }) if !profile.allow_all => Ok(()),
             set => set,
         }
     }
 }
 
 /// Refuses what the runtime did not take: what was to be safe would not be.
-fn taken(answer: Value, what: &str) -> Result<(), SdkError> {
+fn taken(answer: &Value, what: &str) -> Result<(), SdkError> {
     if answer["success"] == true { Ok(()) } else { Err(SdkError::PolicyNotTaken { what: what.to_owned() }) }
 }

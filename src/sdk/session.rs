@@ -77,12 +77,13 @@ pub(crate) struct Session {
 impl Session {
     /// Creates a session whose requests stay pending until somebody answers, here or in Mission Control.
     pub(crate) async fn create(runtime: &Runtime, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
-        Self::create_as(runtime, None, options).await
+        Box::pin(Self::create_as(runtime, None, options)).await
     }
 
     async fn create_as(runtime: &Runtime, id: Option<&str>, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
-        let (session, events) = Box::pin(Self::begin(runtime, options.to_create(id)?)).await.map_err(SdkError::explain_create)?;
-        session.keep_or_close(options.apply(&session, Stage::Created).await).await?;
+        let beginning = Box::pin(Self::begin(runtime, options.to_create(id)?));
+        let (session, events) = beginning.await.map_err(SdkError::explain_create)?;
+        session.keep_or_close(session.apply(options, Stage::Created).await).await?;
         Ok((session, events))
     }
 
@@ -111,7 +112,7 @@ impl Session {
     /// Creates a session anew that a runtime lost which died before the first turn: until then nothing of it is on disk that could be resumed,
     /// and its place at Mission Control is kept all the same (measured).
     pub(crate) async fn recreate(runtime: &Runtime, id: &str, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
-        Self::create_as(runtime, Some(id), options).await
+        Box::pin(Self::create_as(runtime, Some(id), options)).await
     }
 
     /// Attaches to a session, with the same handlers: the last client that attaches decides what is asked (measured). Brings a session
@@ -122,6 +123,10 @@ impl Session {
         options: &SessionOptions,
         stage: Stage,
     ) -> Result<(Self, Events), SdkError> {
+        Box::pin(Self::resume_as(runtime, id, options, stage)).await
+    }
+
+    async fn resume_as(runtime: &Runtime, id: &str, options: &SessionOptions, stage: Stage) -> Result<(Self, Events), SdkError> {
         let config = options.to_resume(id, stage)?;
         let explain = |error| SdkError::from_call("session.resume", &error).explain_create().explain_ended();
         let prepared = runtime.client.prepare_resume_session(config).map_err(explain)?;
@@ -134,7 +139,7 @@ impl Session {
         let events = Events::resumed(session.unattached(), subscription, resumed);
         // One that another Copilot CLI has open is left as it is.
         if !events.already_in_use() {
-            options.apply(&session, stage).await?;
+            session.apply(options, stage).await?;
         }
         Ok((session, events))
     }

@@ -22,7 +22,8 @@ pub(crate) enum Against {
 pub(crate) struct Change {
     pub(crate) path: String,
     /// `added`, `modified`, `deleted`, `renamed`.
-    pub(crate) change_type: String,
+    #[serde(rename = "changeType")]
+    pub(crate) kind: String,
     /// In git's form.
     pub(crate) diff: String,
     /// There is more than the runtime gives.
