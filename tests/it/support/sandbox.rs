@@ -107,6 +107,7 @@ impl Sandbox {
     }
 
     /// Writes a file, and the folders above it.
+    #[expect(clippy::needless_pass_by_value, reason = "JSON that is written is made for it")]
     pub fn write(&self, name: &str, text: impl ToString) -> PathBuf {
         let file = self.path(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
