@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Host;
 use crate::context::Context;
 use crate::output::Update;
-use crate::sdk::{Answer, Event, Prompt, Request, RequestKind, ServerState, Session};
+use crate::sdk::{Answer, Answered, Event, Prompt, Request, RequestKind, ServerState, Session};
 
 /// A prompt waits so long for MCP servers; the runtime itself would wait a minute (measured).
 const SERVERS_LIMIT: Duration = Duration::from_secs(10);
@@ -29,7 +29,9 @@ pub(super) struct Queue {
     /// Since when a prompt waits that could go on without them.
     waits_since: Option<Instant>,
     pub(super) limit: Option<Limit>,
-    /// The form that asks the same on the phone, as the runtime named it.
+    /// What the form says that asks the same on the phone, as long as that is there.
+    asked: Option<String>,
+    /// Its id, once the runtime told.
     form: Option<String>,
     /// What is chosen there.
     chosen: JoinSet<Option<String>>,
@@ -72,6 +74,7 @@ impl Queue {
     fn ask_phone(&mut self, session: &Session) {
         self.chosen.abort_all();
         let Some(request) = self.limit.as_ref().map(|limit| limit.request.clone()) else { return };
+        self.asked = Some(request.what.clone());
         let session = session.clone();
         self.chosen.spawn(async move { session.ask_by_form(&request).await.ok().flatten() });
     }
@@ -84,9 +87,11 @@ impl Queue {
                 let (moment, session) = (self.moment, session.clone());
                 self.looks.spawn(async move { (moment, session.is_at_work().await.ok()) });
             }
-            Event::Prompt { .. } | Event::Working | Event::Idle | Event::Aborted { .. } => {
-                self.moment += 1;
-                self.waits_since = None;
+            Event::Prompt { .. } | Event::Working => self.begin(),
+            Event::Idle | Event::Aborted { .. } => {
+                self.begin();
+                // What is broken off asks nothing any more, without a word for it (measured).
+                self.settle(session, None);
             }
             Event::Server { name, state } => {
                 if *state == ServerState::Starting {
@@ -105,24 +110,42 @@ impl Queue {
                 self.ask_phone(session);
             }
             // The form is for the phone: here the request itself is answered.
-            Event::Waiting(request) if self.limit.as_ref().is_some_and(|limit| limit.request.what == request.what) => {
+            Event::Waiting(request) if request.kind == RequestKind::Form && self.asked.as_ref() == Some(&request.what) => {
                 self.form = Some(request.id.clone());
+                if self.limit.is_none() {
+                    self.withdraw(session);
+                }
                 return false;
             }
             Event::Answered { id, .. } if self.form.as_ref() == Some(id) => {
-                self.form = None;
+                (self.form, self.asked) = (None, None);
                 return false;
             }
-            Event::Answered { id, .. } => {
-                let answered = self.limit.take_if(|limit| limit.request.id == *id);
-                if let Some(form) = self.form.clone().filter(|_| answered.is_some()) {
-                    let session = session.clone();
-                    self.told.spawn(async move { drop(session.withdraw_form(&form).await) });
-                }
-            }
+            Event::Answered { id, .. } => self.settle(session, Some(id)),
             _ => {}
         }
         true
+    }
+
+    /// What was waited for begins.
+    fn begin(&mut self) {
+        self.moment += 1;
+        self.waits_since = None;
+    }
+
+    /// A rate limit is not waited for any more: this one, or any. The form that asks the same goes with it.
+    fn settle(&mut self, session: &Session, id: Option<&str>) {
+        if self.limit.take_if(|limit| id.is_none_or(|id| limit.request.id == id)).is_some() {
+            self.withdraw(session);
+        }
+    }
+
+    /// Takes the form back, if it is there by now.
+    fn withdraw(&mut self, session: &Session) {
+        if let Some(form) = self.form.clone() {
+            let session = session.clone();
+            self.told.spawn(async move { drop(session.withdraw_form(&form).await) });
+        }
     }
 
     /// That an MCP server has what it needs answers its request for a sign-in.
@@ -203,7 +226,7 @@ impl Host {
                 self.queue.told.spawn(async move {
                     let queued = session.queued().await.unwrap_or_default();
                     // With the model that the person chose. The turn is over by that; where no other prompt waits, it is begun again.
-                    if session.answer(&request, &Answer::No).await.is_ok() && queued == 0 {
+                    if matches!(session.answer(&request, &Answer::No).await, Ok(Answered::Taken)) && queued == 0 {
                         let _ = session.send(&Prompt::from(GO_ON)).await;
                     }
                 });

@@ -19,7 +19,7 @@ use crate::link::{self, QrOptions};
 use crate::logout;
 use crate::output::{self, Ending, Leave, Update};
 use crate::registry::{Given, Registry, SessionEntry};
-use crate::sdk::{Event, SdkError, Session};
+use crate::sdk::{Event, INTERACTIVE, SdkError, Session};
 use crate::shutdown::Signal;
 
 /// How long `x` waits for its second press.
@@ -262,7 +262,7 @@ impl Host {
         if *event != Event::Other {
             self.watchdog.touched = Instant::now();
         }
-        if self.permit(context, event)? || !self.queue.see(&self.session, event) {
+        if self.is_so_already(event) || self.permit(context, event)? || !self.queue.see(&self.session, event) {
             return Ok(());
         }
         if let Some(signed_in) = self.queue.signed_in(event) {
@@ -304,6 +304,17 @@ impl Host {
             self.tell_remote(context, view)?;
         }
         Ok(context.tell(&Update::Event(event))?)
+    }
+
+    /// Whether the session is what it is said to be changed to: the runtime tells of what it was started with, too.
+    fn is_so_already(&self, event: &Event) -> bool {
+        let options = &self.options;
+        match event {
+            Event::Mode(mode) => options.mode.as_deref().unwrap_or(INTERACTIVE) == mode,
+            Event::Model { model, effort } => options.model.as_ref() == Some(model) && options.effort == *effort,
+            Event::Agent(agent) => options.agent == *agent,
+            _ => false,
+        }
     }
 
     /// Follows what the session is, for other terminals, and for the day on which its runtime is another one.
