@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::choose::{self, ChooseError};
 use crate::cli::{self, Answer as Args};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, NothingWaits, UsageError};
@@ -13,7 +14,7 @@ use crate::line::{Line, Tone};
 use crate::registry::Registry;
 use crate::sdk::{Answer, Answered, Request, SdkError, Session};
 use crate::settings::setting;
-use crate::{choose, env, input, output};
+use crate::{env, input, output};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// The host hears of it by an event.
@@ -23,7 +24,11 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Args) -> anyhow::Result
     let limit = setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT);
     let deadline = Deadline::new(limit);
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let wanted = args.target.session.as_deref();
+    let entry = match choose::session(context, &registry, wanted).await {
+        Err(error) if says_nothing(&args) => return Err(mistaken(wanted, error)),
+        chosen => chosen?,
+    };
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
     let waiting = follow::waiting(&mut follower)?;
     let Some(answer) = said(context, &args, deadline).await? else {
@@ -58,6 +63,23 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Args) -> anyhow::Result
         context.terminal.say(&Line::new(Tone::Good, format!("answered: {}", output::sanitised(&request.what))));
     }
     Ok(Exit::Done)
+}
+
+/// Whether nothing is answered with.
+fn says_nothing(args: &Args) -> bool {
+    let said = args.allow || args.allow_session || args.list;
+    !said && args.deny.is_none() && args.text.is_none() && args.words.is_none()
+}
+
+/// One word alone is the session; it may have been meant as the answer.
+fn mistaken(wanted: Option<&str>, error: anyhow::Error) -> anyhow::Error {
+    match (wanted, error.downcast_ref()) {
+        (Some(wanted), Some(ChooseError::NotFound { .. })) => {
+            let hint = format!("to answer with it: copilot-remote answer --text '{}'", wanted.replace('\'', "'\\''"));
+            UsageError::new(format!("{error}, and no answer is given"), hint).into()
+        }
+        _ => error,
+    }
 }
 
 /// The answer; None: what waits is to be listed.

@@ -533,6 +533,8 @@ fn every_request_can_be_answered_or_refused() {
     sandbox.run(&["answer", "--request", "new", "--deny"]).expect_code(0);
     wait_for("the end of the turn", PATIENCE, || sandbox.list()[0]["activity"] == "idle");
     sandbox.run(&["answer", "--deny"]).expect_code(3);
+    let done = sandbox.run(&["answer", "it's well"]).expect_code(2);
+    assert!(done.stderr.contains(r"hint: to answer with it: copilot-remote answer --text 'it'\''s well'"), "{}", done.stderr);
     sandbox.stop_all();
 }
 

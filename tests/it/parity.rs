@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -52,6 +53,16 @@ fn world(github: &GitHub, cli: &Path) -> Sandbox {
         let config = json!({"type": "local", "command": "node", "args": [server], "tools": ["*"]});
         sandbox.write(servers, json!({"mcpServers": {whose: config}}));
     }
+    // A plugin, installed as people do.
+    sandbox.write("plugin/plugin.json", json!({"name": "desk", "version": "1.0.0", "description": "A plugin"}));
+    sandbox.write(
+        "plugin/skills/plugin-skill/SKILL.md",
+        "---\nname: plugin-skill\ndescription: The skill of the plugin\n---\nDo it.\n",
+    );
+    let mut install = Command::new(cli);
+    install.args(["plugin", "install"]).arg(sandbox.path("plugin")).env_clear().envs(&sandbox.env).current_dir(sandbox.repo());
+    let installed = install.output().expect("copilot");
+    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
     let settings = json!({
         "model": "gpt-5-mini", "effortLevel": "low", "includeCoAuthoredBy": false, "deniedUrls": ["https://denied.example.com"],
         "defaultMode": "interactive",
@@ -124,7 +135,7 @@ fn a_session_is_what_copilot_in_a_terminal_is() {
         pty.send("\u{1b}");
         drop(pty);
         for (pid, _) in sandbox.processes() {
-            let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
         }
         seen
     };
@@ -148,7 +159,9 @@ fn a_session_is_what_copilot_in_a_terminal_is() {
     assert_eq!(ours, theirs);
     // It has all of it.
     let system = ours.system.join("\n") + &Value::from(ours.described.clone()).to_string();
-    for words in ["mind the gap", "be brief", "person-agent", "repository-agent", "person-skill", "repository-skill"] {
+    for words in
+        ["mind the gap", "be brief", "person-agent", "repository-agent", "person-skill", "repository-skill", "plugin-skill"]
+    {
         assert!(system.contains(words), "{words}");
     }
     assert!(ours.tools.contains("person-order") && ours.tools.contains("repository-order"), "{:?}", ours.tools);
