@@ -27,7 +27,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::choice::Choice;
-use super::queue::{Limit, Queue};
+use super::queue::{Queue, Servers};
 use super::runtimes::Joined;
 use super::view::View;
 use super::{Host, Progress};
@@ -71,7 +71,7 @@ pub(crate) struct State {
     progress: Progress,
     /// As it came to be since.
     options: SessionOptions,
-    limit: Option<Limit>,
+    servers: Servers,
     last_said: String,
     link_lost: bool,
     seen: super::watchdog::Seen,
@@ -137,7 +137,7 @@ impl Host {
             entry: self.entry.clone(),
             progress: self.progress.clone(),
             options: self.options.clone(),
-            limit: self.queue.limit.clone(),
+            servers: self.queue.servers.clone(),
             last_said: self.last_said.clone(),
             link_lost: self.link_lost,
             seen: self.watchdog.seen(),
@@ -169,7 +169,7 @@ impl Host {
                 return Err(error);
             }
         };
-        let Some(State { mut entry, progress, options, limit, last_said, link_lost, seen }) = state else {
+        let Some(State { mut entry, progress, options, servers, last_said, link_lost, seen }) = state else {
             // Whoever started us is gone, and the session with it.
             let _ = timeout(ANSWER_DEADLINE, session.close()).await;
             joined.leave(context, true, None).await;
@@ -195,7 +195,7 @@ impl Host {
         let unshared = entry.remote == Remote::Off && registry.wanted(&id).get() != Remote::Off;
         let share_at = unshared.then(Instant::now);
         let watchdog = super::watchdog::Watchdog::again(seen);
-        let queue = Queue::with(limit, &session);
+        let queue = Queue::with(servers, &session);
         let mut host = Self {
             registry,
             joined,

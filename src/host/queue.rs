@@ -1,4 +1,5 @@
-//! Prompts that were taken and have not begun, and what they wait for: MCP servers that start, and a model's rate limit.
+//! Prompts that were taken and have not begun, and what they wait for: MCP servers that start, and a model's rate limit. A session is not handed
+//! over while it waits for that limit; what is known of the servers goes along.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -22,13 +23,10 @@ const GO_ON: &str = "The rate limit is over. Please go on with what you were doi
 /// What is known of them.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// MCP servers that start.
-    starting: BTreeSet<String>,
-    /// Those of which it was told that they want a sign-in.
-    signed_out: BTreeSet<String>,
+    pub(super) servers: Servers,
     /// Since when a prompt waits that could go on without them.
     waits_since: Option<Instant>,
-    pub(super) limit: Option<Limit>,
+    limit: Option<Limit>,
     /// What the form says that asks the same on the phone, as long as that is there.
     asked: Option<String>,
     /// Its id, once the runtime told.
@@ -36,15 +34,23 @@ pub(super) struct Queue {
     /// What is chosen there.
     chosen: JoinSet<Option<String>>,
     /// Whether there is work, as the runtime says, and since which moment in the session that holds.
-    looks: JoinSet<(u64, Option<bool>)>,
+    looks: JoinSet<(u64, Option<(bool, bool)>)>,
     moment: u64,
     /// What is told to the runtime, of which nobody waits for the answer.
     told: JoinSet<()>,
 }
 
+/// How MCP servers are.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub(super) struct Servers {
+    starting: BTreeSet<String>,
+    /// Those of which it was told that they want a sign-in, by the ids of these requests.
+    signed_out: BTreeSet<String>,
+}
+
 /// A rate limit that the session waits for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Limit {
+#[derive(Debug)]
+struct Limit {
     request: Box<Request>,
     /// None: nobody knows.
     over: Option<Timestamp>,
@@ -64,10 +70,17 @@ pub(super) enum Due {
 
 impl Queue {
     /// Of a session that was handed over.
-    pub(super) fn with(limit: Option<Limit>, session: &Session) -> Self {
-        let mut queue = Self { limit, ..Self::default() };
-        queue.ask_phone(session);
+    pub(super) fn with(servers: Servers, session: &Session) -> Self {
+        let mut queue = Self { servers, ..Self::default() };
+        queue.look(session);
         queue
+    }
+
+    /// Asks the runtime whether there is work.
+    fn look(&mut self, session: &Session) {
+        self.looks.abort_all();
+        let (moment, session) = (self.moment, session.clone());
+        self.looks.spawn(async move { (moment, session.is_at_work().await.ok()) });
     }
 
     /// Mission Control cannot answer such a request (measured), and can fill in a form.
@@ -82,11 +95,7 @@ impl Queue {
     /// Follows what happens; false: it was told before.
     pub(super) fn see(&mut self, session: &Session, event: &Event) -> bool {
         match event {
-            Event::Queue => {
-                self.looks.abort_all();
-                let (moment, session) = (self.moment, session.clone());
-                self.looks.spawn(async move { (moment, session.is_at_work().await.ok()) });
-            }
+            Event::Queue => self.look(session),
             Event::Prompt { .. } | Event::Working => self.begin(),
             Event::Idle | Event::Aborted { .. } => {
                 self.begin();
@@ -95,14 +104,14 @@ impl Queue {
             }
             Event::Server { name, state } => {
                 if *state == ServerState::Starting {
-                    self.starting.insert(name.clone());
+                    self.servers.starting.insert(name.clone());
                 } else {
-                    self.starting.remove(name);
+                    self.servers.starting.remove(name);
                 }
             }
             Event::Waiting(request) if request.kind == RequestKind::SignIn => {
-                self.starting.remove(request.server());
-                return self.signed_out.insert(request.id.clone());
+                self.servers.starting.remove(request.server());
+                return self.servers.signed_out.insert(request.id.clone());
             }
             Event::Waiting(request) if request.kind == RequestKind::ModelSwitch => {
                 let over = request.retry_after.map(Duration::from_secs).and_then(|wait| Timestamp::now().checked_add(wait).ok());
@@ -153,7 +162,7 @@ impl Queue {
         let Event::Server { name, state: ServerState::Ready } = event else { return None };
         let id = Request::sign_in_id(name);
         let outcome = "connected".to_owned();
-        self.signed_out.remove(&id).then_some(Event::Answered { id, outcome, approved: Vec::new() })
+        self.servers.signed_out.remove(&id).then_some(Event::Answered { id, outcome, approved: Vec::new() })
     }
 
     /// The runtime is another one.
@@ -164,12 +173,13 @@ impl Queue {
     /// The next thing that is due, for ever without any. Cancel-safe.
     pub(super) async fn due(&mut self) -> Due {
         loop {
-            let without_servers = self.waits_since.filter(|_| !self.starting.is_empty()).map(|since| since + SERVERS_LIMIT);
+            let without_servers =
+                self.waits_since.filter(|_| !self.servers.starting.is_empty()).map(|since| since + SERVERS_LIMIT);
             let over = self.limit.as_ref().and_then(|limit| limit.over);
             let limit = over.map(|over| Instant::now() + left(over));
             tokio::select! {
-                Some(looked) = self.looks.join_next() => if let Ok((moment, Some(busy))) = looked && moment == self.moment {
-                    self.waits_since = busy.then(|| self.waits_since.unwrap_or_else(Instant::now));
+                Some(looked) = self.looks.join_next() => if let Ok((moment, Some((busy, waits)))) = looked && moment == self.moment {
+                    self.waits_since = waits.then(|| self.waits_since.unwrap_or_else(Instant::now));
                     return Due::Looked(busy);
                 },
                 Some(chosen) = self.chosen.join_next() => if let Ok(Some(choice)) = chosen {
@@ -208,7 +218,7 @@ impl Host {
                 context.record(&Update::Event(&Event::Queue));
             }
             Due::WithoutServers => {
-                let names: Vec<&str> = self.queue.starting.iter().map(String::as_str).collect();
+                let names: Vec<&str> = self.queue.servers.starting.iter().map(String::as_str).collect();
                 let text = format!("MCP servers still start ({}): this turn goes on without their tools", names.join(", "));
                 context.tell(&Update::Caution(text))?;
                 self.queue.told.spawn(async move { drop(session.do_without_servers().await) });

@@ -138,7 +138,7 @@ pub(crate) enum ServerState {
 }
 
 /// What a permission is asked for, as far as rules know it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Tool {
     /// A line of bash.
     Shell(String),
@@ -173,7 +173,7 @@ impl Tool {
 }
 
 /// Something that only a person can answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) id: String,
     pub(crate) kind: RequestKind,

@@ -153,11 +153,12 @@ impl Session {
         Ok(count("items") + count("steeringMessages"))
     }
 
-    /// Whether it has something to do: also a prompt that was taken out of the queue and has not begun (measured).
-    pub(crate) async fn is_at_work(&self) -> Result<bool, SdkError> {
+    /// Whether it has something to do, also a prompt that was taken out of the queue and has not begun (measured); and whether there is one in
+    /// the queue.
+    pub(crate) async fn is_at_work(&self) -> Result<(bool, bool), SdkError> {
         let activity = self.call("session.metadata.activity", json!({}));
         let (activity, queued) = tokio::try_join!(activity, self.queued())?;
-        Ok(activity["hasActiveWork"] == true || queued > 0)
+        Ok((activity["hasActiveWork"] == true || queued > 0, queued > 0))
     }
 
     /// Lets the session go on without the MCP servers that still start: their tools come when they do. Whether there were any.
