@@ -372,7 +372,12 @@ async fn create(
     };
     let (session, events) = match opened {
         Ok(opened) => opened,
-        Err(error) => return Err(wishes::explain(&runtime, &plan.options, &plan.options.directory, error).await),
+        Err(error) if wishes::can_explain(&error) => {
+            let explaining = async { Ok::<_, anyhow::Error>(wishes::explain(&runtime, &plan.options, error).await) };
+            let explained = context.within("looking for the nearest names", plan.deadline, explaining).await;
+            return Err(explained.unwrap_or_else(|failed| failed));
+        }
+        Err(error) => return Err(error),
     };
     let asking = async {
         let login = async {

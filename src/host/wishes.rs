@@ -1,7 +1,5 @@
 //! What the person asked for, against what there is: models, reasoning efforts, agents.
 
-use std::path::Path;
-
 use crate::error::{UnknownName, UsageError};
 use crate::sdk::{Model, Runtime, SdkError, SessionOptions};
 
@@ -32,14 +30,21 @@ pub(super) async fn check_effort(runtime: &Runtime, options: &SessionOptions) ->
     Err(UsageError::new(format!("--effort {effort}: {of} does not have it"), hint).into())
 }
 
+/// Whether there is more to say of an error.
+pub(super) fn can_explain(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SdkError::UnknownModel { .. } | SdkError::UnknownAgent { .. }))
+}
+
 /// Says what there is instead of a model or an agent that there is not.
-pub(super) async fn explain(runtime: &Runtime, options: &SessionOptions, folder: &Path, error: anyhow::Error) -> anyhow::Error {
+pub(super) async fn explain(runtime: &Runtime, options: &SessionOptions, error: anyhow::Error) -> anyhow::Error {
     let (option, wanted, there) = match error.downcast_ref() {
         Some(SdkError::UnknownModel { .. }) => {
             let models = runtime.models().await.unwrap_or_default();
             ("--model", &options.model, models.into_iter().map(|model| model.id).collect::<Vec<_>>())
         }
-        Some(SdkError::UnknownAgent { .. }) => ("--agent", &options.agent, runtime.agents(folder).await.unwrap_or_default()),
+        Some(SdkError::UnknownAgent { .. }) => {
+            ("--agent", &options.agent, runtime.agents(&options.directory).await.unwrap_or_default())
+        }
         _ => return error,
     };
     let Some(wanted) = wanted else { return error };

@@ -139,7 +139,9 @@ impl Session {
         let events = Events::resumed(session.unattached(), subscription, resumed);
         // One that another Copilot CLI has open is left as it is.
         if !events.already_in_use() {
-            session.apply(options, stage).await?;
+            let applied = session.apply(options, stage).await;
+            // One that lives is still whoever's it was.
+            if stage == Stage::Revived { session.keep_or_close(applied).await? } else { applied? }
         }
         Ok((session, events))
     }
