@@ -125,6 +125,12 @@ impl Hub {
             "session.mcp.oauth.login" => {
                 json!({"authorizationUrl": format!("https://auth.example.com/authorize?server={}", text(params, "serverName")?)})
             }
+            // What asks them is an event of a script, which waits for nothing.
+            "session.tools.handlePendingToolCall" => return self.complete("external_tool.completed", method, params),
+            "session.ui.handlePendingSampling" => return self.complete("sampling.completed", method, params),
+            "session.ui.handlePendingSessionLimitsExhausted" => {
+                return self.complete("session_limits_exhausted.completed", method, params);
+            }
             "session.workspaces.diff" => json!({
                 "requestedMode": params["mode"], "mode": params["mode"], "baseBranch": "main", "isFallback": false,
                 "changes": [{
@@ -141,6 +147,14 @@ impl Hub {
             _ => return Err(Refusal::Unhandled),
         };
         self.alive(method, params, |_| answer)
+    }
+
+    /// Tells that a request was answered.
+    fn complete(&self, kind: &str, method: &str, params: &Value) -> Result<Value, Refusal> {
+        let id = self.alive(method, params, |session| session.id.clone())?;
+        let completed = json!({"requestId": text(params, "requestId")?, "response": params["response"]});
+        self.emit(&id, &Event::passing(kind, completed));
+        Ok(json!({"success": true}))
     }
 
     /// Takes the history back to before a prompt; a demo changes no files.

@@ -523,6 +523,32 @@ fn every_request_can_be_answered_or_refused() {
     wait_for("the prompt", PATIENCE, || sandbox.run(&["logs"]).stdout.contains("Please go on with what you were doing."));
     sandbox.stop_all();
 
+    // Tools of other clients, which the SDK itself refuses, what MCP servers ask the model, and the session's own limit.
+    let tool = event("external_tool.requested", json!({"requestId": "tool-1", "toolName": "lookup", "arguments": {"word": "x"}}));
+    let sampling = event("sampling.requested", json!({"requestId": "sampling-1", "serverName": "desk", "mcpRequestId": 1}));
+    let limit =
+        event("session_limits_exhausted.requested", json!({"requestId": "limit-1", "usedAiCredits": 9, "maxAiCredits": 9}));
+    sandbox.play(&json!({"speed": 100, "reply": [tool, sampling, limit, {"wait": 3000}, "idle"]}));
+    start(&sandbox, &["--copilot", &cli]);
+    sandbox.run(&["send", "-p", "go"]).expect_code(0);
+    wait_for("the tool is refused", PATIENCE, || sandbox.run(&["logs"]).stdout.contains("answered: answered"));
+    assert!(sandbox.run(&["logs"]).stdout.contains(r#"tool of another client wanted: lookup {"word":"x"}"#));
+    wait_for("the others", PATIENCE, || sandbox.list()[0]["waiting"] == 2);
+    let done = sandbox.run(&["answer", "--deny"]).expect_code(2);
+    assert!(
+        done.stderr.contains("several requests wait for an answer:\n  sampling-1  the MCP server desk asks"),
+        "{}",
+        done.stderr
+    );
+    for (request, answer, refused) in
+        [("sampling", &["--deny"][..], &["--text", "well"][..]), ("limit", &["--text", "25"], &["--text", "many"])]
+    {
+        sandbox.run(&[&["answer", "--request", request], refused].concat()).expect_code(2);
+        sandbox.run(&[&["answer", "--request", request], answer].concat()).expect_code(0);
+    }
+    wait_for("nothing waits", PATIENCE, || sandbox.list()[0]["waiting"] == 0);
+    sandbox.stop_all();
+
     sandbox.play(&json!({"speed": 100, "reply": [unknown, {"wait": 3000}, "idle"]}));
     start(&sandbox, &["--copilot", &cli]);
     sandbox.run(&["send", "-p", "go", "--wait"]).expect_code(9);
