@@ -462,9 +462,7 @@ fn give_again(context: &mut Context<'_>, options: &mut SessionOptions, given: Gi
 
 async fn trust_folder(context: &mut Context<'_>, runtime: &Runtime, plan: &mut Plan) -> anyhow::Result<()> {
     let (folder, worktree) = (plan.options.directory.clone(), plan.worktree.clone());
-    plan.options.trust = trust::settle(context, runtime, &folder, worktree.as_ref(), plan.trust, plan.deadline).await?;
-    // A person may have been asked.
-    plan.deadline = plan.deadline.again();
+    plan.options.trust = trust::settle(context, runtime, &folder, worktree.as_ref(), plan.trust, &mut plan.deadline).await?;
     Ok(())
 }
 

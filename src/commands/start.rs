@@ -122,6 +122,8 @@ async fn open(
             return Err(error);
         }
     };
+    // A person may have been asked, for as long as that took.
+    let deadline = deadline.again();
     if !args.detach {
         let shown = async {
             host.stay_awake(context).await?;

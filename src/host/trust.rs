@@ -18,7 +18,7 @@ pub(super) async fn settle(
     folder: &Path,
     worktree: Option<&Worktree>,
     given: bool,
-    deadline: Deadline,
+    deadline: &mut Deadline,
 ) -> anyhow::Result<Trust> {
     // A worktree that we made is as trusted as what it was made of.
     let of = worktree.map(|worktree| worktree.repository.as_path());
@@ -31,7 +31,7 @@ pub(super) async fn settle(
         };
         tokio::try_join!(runtime.trusts(folder), of)
     };
-    match context.within("looking whether the folder is trusted", deadline, looking).await? {
+    match context.within("looking whether the folder is trusted", *deadline, looking).await? {
         (true, _) => return Ok(Trust::Known),
         (false, true) => return Ok(Trust::Session),
         (false, false) if given => return Ok(Trust::Session),
@@ -55,6 +55,8 @@ pub(super) async fn settle(
         _ => None,
     })
     .await?;
+    // For as long as that took.
+    *deadline = deadline.again();
     let answer = match trust {
         Trust::No => "not trusted: its own hooks and MCP servers stay off",
         Trust::Always => "trusted from now on, here and in copilot",
