@@ -9,7 +9,7 @@ use super::{Ending, Update};
 use crate::cli::Remote;
 use crate::error::Report;
 use crate::registry::SessionEntry;
-use crate::sdk::{Event, Field, Origin, ServerState};
+use crate::sdk::{Event, Field, Origin, Request, ServerState};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,16 +53,7 @@ enum Payload<'a> {
         name: &'a str,
         what: &'a str,
     },
-    Input {
-        id: &'a str,
-        kind: &'static str,
-        what: &'a str,
-        detail: &'a [String],
-        choices: &'a [String],
-        for_session: bool,
-        freeform: bool,
-        fields: &'a [Field],
-    },
+    Input(Input<'a>),
     /// What the session is changed to.
     Mode {
         mode: &'a str,
@@ -130,6 +121,34 @@ enum Payload<'a> {
         message: &'a str,
         hints: &'a [String],
     },
+}
+
+/// What waits for a person, in `input` and `waiting`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Input<'a> {
+    id: &'a str,
+    kind: &'static str,
+    what: &'a str,
+    detail: &'a [String],
+    choices: &'a [String],
+    for_session: bool,
+    freeform: bool,
+    fields: &'a [Field],
+}
+
+/// What programs are told of a request.
+pub(super) fn input(request: &Request) -> Input<'_> {
+    Input {
+        id: &request.id,
+        kind: request.kind.word(),
+        what: &request.what,
+        detail: &request.detail,
+        choices: &request.choices,
+        for_session: request.for_session,
+        freeform: request.freeform,
+        fields: &request.fields,
+    }
 }
 
 /// A session, in `ready`, `list` and `status`.
@@ -294,16 +313,7 @@ fn event_message(event: &Event) -> Option<Payload<'_>> {
         },
         Event::Said { text } => Payload::Message { text },
         Event::ToolStarted { name, what } => Payload::Tool { name, what },
-        Event::Waiting(request) => Payload::Input {
-            id: &request.id,
-            kind: request.kind.word(),
-            what: &request.what,
-            detail: &request.detail,
-            choices: &request.choices,
-            for_session: request.for_session,
-            freeform: request.freeform,
-            fields: &request.fields,
-        },
+        Event::Waiting(request) => Payload::Input(input(request)),
         Event::Mode(mode) => Payload::Mode { mode },
         Event::PermissionMode(mode) => Payload::PermissionMode { permission_mode: mode },
         Event::Model { model, effort } => Payload::Model { model, effort: effort.as_deref() },

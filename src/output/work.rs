@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::human::waiting as request_lines;
-use super::json::document;
+use super::json::{Input, document, input};
 use super::sanitised;
 use crate::line::{Line, Tone};
 use crate::registry::SessionEntry;
-use crate::sdk::{Against, Change, Changes, Field, Request, Restored, RewindPoint, Rewound, Usage};
+use crate::sdk::{Against, Change, Changes, Request, Restored, RewindPoint, Rewound, Usage};
 
 /// What waits for an answer, with the ids by which it is answered.
 pub(crate) fn waiting_text(waiting: &[Request]) -> String {
@@ -32,37 +32,12 @@ pub(crate) fn waiting_text(waiting: &[Request]) -> String {
 /// The same for programs.
 pub(crate) fn waiting_document(entry: &SessionEntry, waiting: &[Request]) -> String {
     #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct One<'a> {
-        id: &'a str,
-        kind: &'static str,
-        what: &'a str,
-        detail: &'a [String],
-        choices: &'a [String],
-        for_session: bool,
-        freeform: bool,
-        fields: &'a [Field],
-    }
-    #[derive(Serialize)]
     #[serde(tag = "type", rename = "waiting", rename_all = "camelCase")]
     struct Waiting<'a> {
         session_id: &'a str,
-        requests: Vec<One<'a>>,
+        requests: Vec<Input<'a>>,
     }
-    let requests = waiting
-        .iter()
-        .map(|request| One {
-            id: &request.id,
-            kind: request.kind.word(),
-            what: &request.what,
-            detail: &request.detail,
-            choices: &request.choices,
-            for_session: request.for_session,
-            freeform: request.freeform,
-            fields: &request.fields,
-        })
-        .collect();
-    document(Waiting { session_id: &entry.session_id, requests })
+    document(Waiting { session_id: &entry.session_id, requests: waiting.iter().map(input).collect() })
 }
 
 /// What became of an answer, for programs.

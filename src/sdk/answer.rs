@@ -1,6 +1,7 @@
 //! What a person says to a request, and how the runtime is told.
 
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{Request, RequestKind, SdkError, Session, form};
 
@@ -150,7 +151,19 @@ impl Session {
             return Ok(Answered::Taken);
         }
         let answer = self.call("session.mcp.oauth.login", json!({ "serverName": request.server() })).await?;
-        Ok(answer["authorizationUrl"].as_str().map_or(Answered::Taken, |url| Answered::Open(url.to_owned())))
+        answer["authorizationUrl"].as_str().map_or(Ok(Answered::Taken), |url| link(url).map(Answered::Open))
+    }
+}
+
+/// A link that a browser may be sent to: the MCP server named it.
+fn link(text: &str) -> Result<String, SdkError> {
+    let is_safe = |url: &Url| {
+        let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+        url.scheme() == "https" || url.scheme() == "http" && here
+    };
+    match Url::parse(text) {
+        Ok(url) if is_safe(&url) => Ok(url.into()),
+        _ => Err(SdkError::UnexpectedAnswer { message: "the link to sign in to the MCP server is not https".to_owned() }),
     }
 }
 
@@ -184,5 +197,21 @@ fn limit(answer: &Answer) -> Value {
         },
         Answer::Yes | Answer::ForSession => json!({ "action": "unset" }),
         Answer::No | Answer::NoBecause(_) => json!({ "action": "cancel" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::link;
+
+    #[test]
+    fn only_a_safe_link_is_opened() {
+        for safe in ["https://auth.example.com/authorize?a=b", "http://127.0.0.1:8080/a", "http://localhost/a"] {
+            assert_eq!(link(safe).unwrap(), safe);
+        }
+        for unsafe_link in ["http://auth.example.com/", "javascript:alert(1)", "file:///etc/passwd", "", "https://"] {
+            assert!(link(unsafe_link).is_err(), "{unsafe_link}");
+        }
+        assert!(!link("https://example.com/\u{1b}[31m").unwrap().contains('\u{1b}'));
     }
 }
