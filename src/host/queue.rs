@@ -36,6 +36,8 @@ pub(super) struct Queue {
     /// Whether there is work, as the runtime says, and since which moment in the session that holds.
     looks: JoinSet<(u64, Option<(bool, bool)>)>,
     moment: u64,
+    /// A turn has begun. How that ends its own events tell, in their place.
+    in_turn: bool,
     /// What is told to the runtime, of which nobody waits for the answer.
     told: JoinSet<()>,
 }
@@ -96,9 +98,9 @@ impl Queue {
     pub(super) fn see(&mut self, session: &Session, event: &Event) -> bool {
         match event {
             Event::Queue => self.look(session),
-            Event::Prompt { .. } | Event::Working => self.begin(),
+            Event::Prompt { .. } | Event::Working => self.turn(true),
             Event::Idle | Event::Aborted { .. } => {
-                self.begin();
+                self.turn(false);
                 // What is broken off asks nothing any more, without a word for it (measured).
                 self.settle(session, None);
             }
@@ -136,9 +138,10 @@ impl Queue {
         true
     }
 
-    /// What was waited for begins.
-    fn begin(&mut self) {
+    /// What was waited for has begun, or it is over.
+    fn turn(&mut self, begun: bool) {
         self.moment += 1;
+        self.in_turn = begun;
         self.waits_since = None;
     }
 
@@ -178,9 +181,13 @@ impl Queue {
             let over = self.limit.as_ref().and_then(|limit| limit.over);
             let limit = over.map(|over| Instant::now() + left(over));
             tokio::select! {
-                Some(looked) = self.looks.join_next() => if let Ok((moment, Some((busy, waits)))) = looked && moment == self.moment {
+                Some(looked) = self.looks.join_next() => if let Ok((moment, looked)) = looked && moment == self.moment {
+                    // Without an answer nothing is known to wait: what begins all the same is told.
+                    let (busy, waits) = looked.unwrap_or_default();
                     self.waits_since = waits.then(|| self.waits_since.unwrap_or_else(Instant::now));
-                    return Due::Looked(busy);
+                    if !self.in_turn {
+                        return Due::Looked(busy);
+                    }
                 },
                 Some(chosen) = self.chosen.join_next() => if let Ok(Some(choice)) = chosen {
                     return Due::Chosen(choice);
