@@ -1,5 +1,10 @@
 //! Every argument, with its help text. Imports only clap, serde and std, so that it stays plain data.
 
+pub(crate) mod config;
+pub(crate) mod help;
+pub(crate) mod input;
+pub(crate) mod settings;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

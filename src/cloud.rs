@@ -1,13 +1,12 @@
 //! Sessions on GitHub's compute. A task is GitHub's: it is launched, looked at, and left to go on; nothing here ends one, and none is in the
 //! registry.
 
-pub(crate) mod follow;
 pub(crate) mod launch;
 pub(crate) mod lookup;
 pub(crate) mod order;
 
-use crate::link;
 use crate::sdk::Login;
+use crate::view::link;
 pub(crate) use order::{Order, Target};
 
 /// Where a task is seen.

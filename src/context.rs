@@ -10,11 +10,11 @@ use anyhow::Context as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::error::{DeadlinePassed, Interrupted};
-use crate::line::{Line, Tone};
+use crate::os::signals::{Shutdown, Signal};
 use crate::output::{self, Update};
 use crate::registry::{Activity, Journal};
-use crate::shutdown::{Shutdown, Signal};
 use crate::terminal::Terminal;
+use crate::text::line::{Line, Tone};
 
 /// How often it is looked which step is under way.
 const STEP_POLL: Duration = Duration::from_millis(100);

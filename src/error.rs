@@ -6,11 +6,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::choose::ChooseError;
-use crate::paths::StateError;
+use crate::os::signals::Signal;
+use crate::os::state_dir::StateError;
+use crate::registry::target::ChooseError;
 use crate::repo::RepoError;
 use crate::sdk::SdkError;
-use crate::shutdown::Signal;
 
 /// How the program ends. The numbers are a contract: help, man pages and README print [`Exit::TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

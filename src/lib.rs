@@ -2,37 +2,26 @@
 //!
 //! [`run`] is the whole program. Modules import downward: `commands` → `host` → `sdk`, `output`, `qr`, `repo` → `error`.
 
-mod awake;
-mod choose;
 mod cli;
 mod cloud;
 mod commands;
-mod config;
 mod context;
 mod demo;
-mod env;
 mod error;
-mod follow;
-mod help;
-mod hook;
-mod host;
-mod input;
-mod line;
-mod link;
-mod logging;
-mod logout;
 #[cfg(test)]
-mod odd;
+mod fuzz_tests;
+mod logging;
+mod os;
 mod output;
-mod paths;
-mod pid;
 mod qr;
 mod registry;
 mod repo;
+mod runtime;
 mod sdk;
-mod settings;
-mod shutdown;
+mod session;
 mod terminal;
+mod text;
+mod view;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -41,10 +30,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::FromArgMatches as _;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, help, settings};
 use context::Context;
 use error::{Exit, Report, UsageError};
-use host::handover;
+use os::{env, hook_command};
+use session::handover;
 use terminal::{Talk, Terminal};
 
 /// Runs the program with its arguments, its own name first.
@@ -54,7 +44,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.get(1).and_then(|argument| argument.to_str()) {
         Some(sdk::DEMO_RUNTIME) => return hidden(async |terminal| commands::demo_runtime::run(terminal).await),
         Some(handover::NEXT_HOST) => return hidden(next_host),
-        Some(hook::RUN_HOOK) => return hidden(async |terminal| Ok(commands::run_hook::run(terminal))),
+        Some(hook_command::RUN_HOOK) => return hidden(async |terminal| Ok(commands::run_hook::run(terminal))),
         _ => {}
     }
     if let Some(code) = commands::completions::complete(&arguments) {
@@ -181,7 +171,7 @@ fn block_on(work: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8
 
 /// Says what went wrong, to people and programs.
 fn fail(terminal: &mut Terminal, json: bool, error: &anyhow::Error) -> Exit {
-    if host::is_closed_output(error) {
+    if session::is_closed_output(error) {
         return Exit::Done;
     }
     let mut report = Report::from(error);

@@ -6,16 +6,16 @@ pub(crate) mod cloud;
 mod columns;
 mod human;
 mod json;
-mod sanitise;
 mod table;
 mod work;
 
 use crate::cli::Remote;
 use crate::error::Report;
-use crate::line::Line;
 use crate::registry::{Link, SessionEntry};
 use crate::sdk::{Event, Login, Request, Rule};
+use crate::text::line::Line;
 
+pub(crate) use crate::text::sanitise::sanitised;
 pub(crate) use bar::Bar;
 pub(crate) use checks::{Check, Finding, checks_document, checks_text};
 pub(crate) use columns::stored_line;
@@ -23,7 +23,6 @@ pub(crate) use human::{
     Leave, account_lines, help_lines, progress, report_lines, sign_in_lines, status_line, waiting as request_lines, worktree_line,
 };
 pub(crate) use json::{error_line, hook_document, line as json_line};
-pub(crate) use sanitise::sanitised;
 pub(crate) use table::{
     Stopped, Unshared, answer_document, details, list_document, prune_document, renamed_document, sent_document, status_document,
     stop_document, stored_table, table, url_document, visibility_document,
@@ -74,7 +73,7 @@ pub(crate) enum Ending {
     /// `x` was pressed.
     Stopped,
     /// By a signal to this program.
-    Signal(crate::shutdown::Signal),
+    Signal(crate::os::signals::Signal),
     /// Not by us: in Mission Control, or by another client.
     Elsewhere,
     /// Nobody reads stdout any more.

@@ -26,6 +26,7 @@ mod limit;
 mod lock;
 mod runtimes;
 mod sessions;
+pub(crate) mod target;
 mod wanted;
 
 use std::collections::BTreeSet;
@@ -38,7 +39,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::lock::{Kind, Lock};
-use crate::paths::{self, StateError};
+use crate::os::state_dir::{self, StateError};
 
 pub(crate) use circumstances::{Circumstances, Subject};
 pub(crate) use given::Given;
@@ -71,19 +72,19 @@ pub(crate) struct Found {
 impl Registry {
     /// To write to: makes the folders that are missing.
     pub(crate) fn create() -> anyhow::Result<Self> {
-        let folder = paths::state_dir()?;
-        paths::make_private(&folder)?;
+        let folder = state_dir::state_dir()?;
+        state_dir::make_private(&folder)?;
         let registry = Self { folder };
-        paths::make_private(&registry.sessions_dir())?;
-        paths::make_private(&registry.runtimes_dir())?;
+        state_dir::make_private(&registry.sessions_dir())?;
+        state_dir::make_private(&registry.runtimes_dir())?;
         Ok(registry)
     }
 
     /// To read: a folder that is missing holds nothing.
     pub(crate) fn look() -> anyhow::Result<Self> {
-        let registry = Self { folder: paths::state_dir()? };
+        let registry = Self { folder: state_dir::state_dir()? };
         for folder in [registry.folder.clone(), registry.sessions_dir(), registry.runtimes_dir()] {
-            match paths::check_private(&folder) {
+            match state_dir::check_private(&folder) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => {
                     return Err(StateError::Folder { folder, source }.into());
                 }

@@ -15,10 +15,10 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar;
 
 use crate::cli::When;
-use crate::env;
-use crate::line::{Line, Tone};
+use crate::os::env;
 use crate::output;
 use crate::qr;
+use crate::text::line::{Line, Tone};
 use editor::{Edited, Editor};
 use keyboard::{Keyboard, Typed};
 use writer::{Stream, Writer};

@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Created, Failure, Link, Order};
 use crate::error::{DeadlinePassed, TaskEnded};
-use crate::link;
 use crate::sdk::{Event, Events, Runtime, SdkError, Session, WORKER};
+use crate::view::link;
 
 /// The worker's own link comes with its first events or never; the CLI looks once a second (measured).
 const LINK_WAIT: Duration = Duration::from_secs(2);
@@ -295,7 +295,7 @@ impl Opening {
 
 impl Live {
     /// The next event; an error where the runtime is gone. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Result<Event, SdkError> {
+    pub(crate) async fn next(&mut self) -> Result<Event, SdkError> {
         let event = match self.early.pop_front() {
             Some(event) => event,
             None => self.events.next().await.ok_or(SdkError::RuntimeEnded { reason: ": the task goes on at GitHub" })?,

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::choose::{self, ChooseError};
+use crate::cli::input;
+use crate::cli::settings::setting;
 use crate::cli::{self, Answer as Args};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, NothingWaits, UsageError};
-use crate::follow::{self, Follower};
-use crate::host::runtimes;
-use crate::line::{Line, Tone};
+use crate::os::env;
+use crate::output;
 use crate::registry::Registry;
+use crate::registry::target::{self, ChooseError};
+use crate::runtime::pool;
 use crate::sdk::{Answer, Answered, Request, SdkError, Session};
-use crate::settings::setting;
-use crate::{env, input, output};
+use crate::text::line::{Line, Tone};
+use crate::view::journal::{self, Follower};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// The host hears of it by an event.
@@ -25,12 +27,12 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Args) -> anyhow::Result
     let deadline = Deadline::new(limit);
     let registry = Registry::look()?;
     let wanted = args.target.session.as_deref();
-    let entry = match choose::session(context, &registry, wanted).await {
+    let entry = match target::session(context, &registry, wanted).await {
         Err(error) if says_nothing(&args) => return Err(mistaken(wanted, error)),
         chosen => chosen?,
     };
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
-    let waiting = follow::waiting(&mut follower)?;
+    let waiting = journal::waiting(&mut follower)?;
     let Some(answer) = said(context, &args, deadline).await? else {
         context.print(&output::waiting_text(&waiting), &output::waiting_document(&entry, &waiting))?;
         return Ok(if waiting.is_empty() { Exit::NoSession } else { Exit::Done });
@@ -40,11 +42,11 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Args) -> anyhow::Result
         return Err(SdkError::NoAnswer { why }.into());
     }
     let answering = async {
-        let runtime = runtimes::reach(&registry, &entry).await?;
+        let runtime = pool::reach(&registry, &entry).await?;
         Session::of(&runtime, &entry.session_id).answer(&request, &answer).await.map_err(SdkError::explain_ended)
     };
     // What comes next is told after that.
-    let told = async { anyhow::Ok(timeout(SEEN, follow::answered(&mut follower, &request.id)).await) };
+    let told = async { anyhow::Ok(timeout(SEEN, journal::answered(&mut follower, &request.id)).await) };
     let (outcome, url) = match context.step("answering", deadline, answering).await? {
         Answered::Taken => {
             if request.kind.holds_up() {

@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::choose;
 use crate::cli::Attach;
-use crate::config::Config;
+use crate::cli::config::Config;
 use crate::context::Context;
 use crate::error::Exit;
-use crate::follow::Follower;
-use crate::host::dialogue::{Dialogue, Heard};
-use crate::host::view::{Action, Keys, Switch, say_refusal};
-use crate::host::{self, remote, runtimes};
-use crate::line::{Line, Tone};
-use crate::link::QrOptions;
 use crate::output::{self, Leave};
+use crate::registry::target;
 use crate::registry::{Record, Registry, SessionEntry};
+use crate::runtime::pool;
 use crate::sdk::{Request, SdkError, Session};
+use crate::session::driver::{Action, Keys, Switch, say_refusal};
+use crate::session::{self, switch};
+use crate::text::line::{Line, Tone};
+use crate::view::dialogue::{Dialogue, Heard};
+use crate::view::journal::Follower;
+use crate::view::link::QrOptions;
 
 /// Longer than GitHub may take.
 const SWITCH_DEADLINE: Duration = Duration::from_mins(1);
@@ -30,7 +31,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) async fn run(context: &mut Context<'_>, args: Attach) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
     let mut dialogue = Dialogue::default();
     while let Some(record) = follower.there()? {
@@ -38,7 +39,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Attach) -> anyhow::Resu
     }
     dialogue.calm();
     context.terminal.let_ring(args.bell.bell || Config::get()?.bell);
-    host::show(context, &entry, &qr)?;
+    session::show(context, &entry, &qr)?;
     let keys = context.terminal.open_keyboard()?;
     if keys {
         dialogue.keep_up(context, None);
@@ -96,7 +97,7 @@ async fn follow(
                 Heard::Act(act) => {
                     let (registry, entry, doing) = (registry.clone(), entry.clone(), act.clone());
                     let work = async move {
-                        let runtime = runtimes::reach(&registry, &entry).await?;
+                        let runtime = pool::reach(&registry, &entry).await?;
                         doing.perform(&Session::of(&runtime, &entry.session_id)).await
                     };
                     dialogue.begin(context, act, work);
@@ -111,7 +112,7 @@ async fn follow(
                         return Ok(Exit::Done);
                     }
                     Action::Stop => {
-                        let closing = async { Session::of(&runtimes::reach(registry, &entry).await?, &entry.session_id).close().await };
+                        let closing = async { Session::of(&pool::reach(registry, &entry).await?, &entry.session_id).close().await };
                         let closing = async { closing.await.map_err(SdkError::explain_ended) };
                         let closed = tokio::select! {
                             closed = timeout(CLOSE_DEADLINE, closing) => closed,
@@ -127,7 +128,7 @@ async fn follow(
                     Action::Switch(remote) => {
                         let (registry, id) = (registry.clone(), entry.session_id.clone());
                         let switching = async move {
-                            let switched = timeout(SWITCH_DEADLINE, remote::switch_from_outside(&registry, &id, remote)).await;
+                            let switched = timeout(SWITCH_DEADLINE, switch::switch_from_outside(&registry, &id, remote)).await;
                             switched.unwrap_or_else(|_| Err(SdkError::Deadline { step: "switching remote", limit: SWITCH_DEADLINE }.into()))
                         };
                         switch.begin(context, &entry, remote, switching);

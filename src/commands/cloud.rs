@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::cli::input;
 use crate::cli::{Cloud, CloudCommand, CloudLaunch, QrArgs};
 use crate::cloud::Ready;
 use crate::cloud::launch::{Launcher, Live};
@@ -15,15 +16,16 @@ use crate::cloud::lookup::Lookup;
 use crate::cloud::order::{Order, Target, merged, read_list, without_secrets};
 use crate::context::{Context, Deadline};
 use crate::error::{DeadlinePassed, Exit, Interrupted, UsageError};
-use crate::host::choice::{self, Choice};
-use crate::host::runtimes::{self, Joined};
-use crate::line::{Line, Tone};
-use crate::link::QrOptions;
+use crate::os::env;
+use crate::os::signals::Signal;
 use crate::output::Update;
 use crate::registry::Registry;
+use crate::repo;
+use crate::runtime::choice::{self, Choice};
+use crate::runtime::pool::{self, Joined};
 use crate::sdk::Login;
-use crate::shutdown::Signal;
-use crate::{env, input, repo};
+use crate::text::line::{Line, Tone};
+use crate::view::link::QrOptions;
 
 /// Until a runtime answers and somebody is signed in.
 const RUNTIME_TIMEOUT: Duration = Duration::from_mins(1);
@@ -68,7 +70,7 @@ async fn launch(context: &mut Context<'_>, mut args: CloudLaunch) -> anyhow::Res
     let deadline = Deadline::new(RUNTIME_TIMEOUT);
     let choice = Choice::new(&args.runtime, server)?;
     let registry = Registry::create()?;
-    let mut joined = runtimes::acquire(context, &registry, &choice, deadline, None).await?;
+    let mut joined = pool::acquire(context, &registry, &choice, deadline, None).await?;
     let launched = async {
         let login = sign_in(context, &mut joined, deadline).await?;
         let launcher = Launcher::new(joined.runtime.clone(), context.directory.clone(), login.host.clone(), args.timeout);
@@ -96,7 +98,7 @@ async fn sign_in(context: &mut Context<'_>, joined: &mut Joined, deadline: Deadl
 async fn leave(context: &mut Context<'_>, joined: Joined, done: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
     let done = match done {
         Ok(done) => Ok(done),
-        Err(error) => Err(runtimes::better_reason(&joined.entry.server, error).await),
+        Err(error) => Err(pool::better_reason(&joined.entry.server, error).await),
     };
     let ask = !done.as_ref().is_err_and(anyhow::Error::is::<DeadlinePassed>);
     joined.leave(context, ask, done.as_ref().err()).await;
@@ -123,7 +125,7 @@ async fn look_up(
         return None;
     }
     let looking = async {
-        let again = runtimes::acquire(context, &run.registry, &run.choice, Deadline::new(RUNTIME_TIMEOUT), None).await?;
+        let again = pool::acquire(context, &run.registry, &run.choice, Deadline::new(RUNTIME_TIMEOUT), None).await?;
         let looked = context.steps(|| WORDS, timeout(ALL_LOOKS, lookup.gather(&again.runtime, targets))).await;
         again.leave(context, true, None).await;
         anyhow::Ok(looked.map(drop)?)

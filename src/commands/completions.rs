@@ -8,7 +8,7 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 
 use crate::cli::Shell;
-use crate::help;
+use crate::cli::help;
 use crate::registry::Registry;
 
 /// Whoever pressed Tab waits.
@@ -36,7 +36,7 @@ pub(crate) fn run(shell: Shell) -> anyhow::Result<String> {
 
 /// Answers a shell that asks; None: it is an ordinary run.
 pub(crate) fn complete(arguments: &[OsString]) -> Option<ExitCode> {
-    crate::env::get_os(VARIABLE)?;
+    crate::os::env::get_os(VARIABLE)?;
     let directory = std::env::current_dir().ok();
     match CompleteEnv::with_factory(command).var(VARIABLE).try_complete(arguments.iter().cloned(), directory.as_deref()) {
         Ok(true) => Some(ExitCode::SUCCESS),

@@ -4,8 +4,8 @@ use std::fs::OpenOptions;
 use std::path::PathBuf;
 
 use crate::demo::{self, Died, Script};
-use crate::env;
-use crate::shutdown::Shutdown;
+use crate::os::env;
+use crate::os::signals::Shutdown;
 use crate::terminal::Terminal;
 
 /// A log with nothing in it, in the folder that the arguments say: of a link nothing is lost here.

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::choose;
 use crate::cli::Diff;
 use crate::context::{Context, Deadline};
 use crate::error::Exit;
-use crate::host::runtimes;
-use crate::line::{Line, Tone};
 use crate::output::{self, Update};
 use crate::registry::Registry;
+use crate::registry::target;
+use crate::runtime::pool;
 use crate::sdk::{Against, Session};
+use crate::text::line::{Line, Tone};
 
 /// A big repository is looked through.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -22,9 +22,9 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Diff) -> anyhow::Result
         _ => Against::Commit,
     };
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
     let looking = async {
-        let runtime = runtimes::reach(&registry, &entry).await?;
+        let runtime = pool::reach(&registry, &entry).await?;
         Session::of(&runtime, &entry.session_id).changes(against).await
     };
     let changes = context.step("looking at the changes", Deadline::new(TIMEOUT), looking).await?;

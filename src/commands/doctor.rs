@@ -5,21 +5,21 @@ mod probe;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use crate::awake;
+use crate::cli::config::Config;
+use crate::cli::settings::{setting, word};
 use crate::cli::{self, Doctor, KeepAwake, QrArgs};
-use crate::config::Config;
 use crate::context::{Context, Deadline};
-use crate::env;
 use crate::error::{Exit, Report};
-use crate::host::choice::{self, Choice};
-use crate::host::runtimes::{self, Joined};
-use crate::link::QrOptions;
+use crate::os::env;
+use crate::os::inhibit_sleep;
+use crate::os::state_dir;
 use crate::output::{self, Check, Finding};
-use crate::paths;
 use crate::qr;
 use crate::registry::Registry;
 use crate::repo::{self, Repository};
-use crate::settings::{setting, word};
+use crate::runtime::choice::{self, Choice};
+use crate::runtime::pool::{self, Joined};
+use crate::view::link::QrOptions;
 
 /// For each check, where nothing else is said. Longer than the 10 s after which the Copilot CLI itself gives GitHub up.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -70,7 +70,7 @@ async fn examine(
     if let Choice::Cli { isolated, .. } = &mut choice {
         *isolated = true;
     }
-    let joined = runtimes::acquire(context, &registry, &choice, found.deadline(), None).await;
+    let joined = pool::acquire(context, &registry, &choice, found.deadline(), None).await;
     let Some(joined) = found.keep("cli", joined)? else { return Ok(()) };
     if args.runtime.demo {
         found.warn(
@@ -143,10 +143,10 @@ impl Examination {
     /// The folder for state: private, writable, and with locks.
     fn state(&mut self, fix: bool) -> anyhow::Result<Option<Registry>> {
         let look = || {
-            let folder = paths::state_dir()?;
+            let folder = state_dir::state_dir()?;
             let mut fixed = false;
-            for folder in paths::state_folders(&folder).iter().filter(|_| fix) {
-                fixed |= paths::restrict(folder).unwrap_or(false);
+            for folder in state_dir::state_folders(&folder).iter().filter(|_| fix) {
+                fixed |= state_dir::restrict(folder).unwrap_or(false);
             }
             let registry = Registry::create()?;
             registry.check()?;
@@ -154,7 +154,7 @@ impl Examination {
         };
         let Some((registry, fixed)) = self.keep("state", look())? else { return Ok(None) };
         let folder = registry.folder();
-        if paths::state_folders(folder).iter().any(|folder| paths::is_open_to_others(folder)) {
+        if state_dir::state_folders(folder).iter().any(|folder| state_dir::is_open_to_others(folder)) {
             self.warn("state", format!("{}: others can look into it", folder.display()), "doctor --fix takes that away");
         } else {
             let done = if fixed { ", made private" } else { "" };
@@ -200,7 +200,7 @@ impl Examination {
 
     /// Whether the machine can be kept awake.
     async fn sleep(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
-        let keeping = async { anyhow::Ok(awake::keep().await) };
+        let keeping = async { anyhow::Ok(inhibit_sleep::keep().await) };
         match context.step("keeping the machine awake", self.deadline(), keeping).await? {
             Ok(_) => self.add("keep-awake", Finding::Ok, "the machine can be kept awake"),
             Err(why) => self.warn("keep-awake", why, "set it so that it does not go to sleep while you are away"),
@@ -229,7 +229,7 @@ impl Examination {
         if unused == 0 {
             self.add("orphans", Finding::Ok, "no Copilot CLI that nobody uses");
         } else if fix {
-            let ending = context.step("ending the Copilot CLI", self.deadline(), runtimes::end_unused(registry)).await;
+            let ending = context.step("ending the Copilot CLI", self.deadline(), pool::end_unused(registry)).await;
             if let Some(ended) = self.keep("orphans", ending)? {
                 self.add("orphans", Finding::Ok, format!("{ended} that nobody used were ended"));
             }

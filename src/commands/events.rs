@@ -3,14 +3,14 @@
 use crate::cli::{Events, From};
 use crate::context::Context;
 use crate::error::Exit;
-use crate::follow;
 use crate::registry::Registry;
+use crate::view::journal;
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Events) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let mut follower = follow::choose(context, &registry, args.target.session.as_deref()).await?;
+    let mut follower = journal::choose(context, &registry, args.target.session.as_deref()).await?;
     if args.from == From::Now {
         follower.skip()?;
     }
-    follow::print(context, follower, args.follow, follow::event_line).await
+    journal::print(context, follower, args.follow, journal::event_line).await
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-use crate::choose;
 use crate::cli::{List, RuntimeArgs};
 use crate::context::{Context, Deadline};
 use crate::error::Exit;
-use crate::host::choice::{self, Choice};
-use crate::host::runtimes;
 use crate::output;
+use crate::registry::target;
 use crate::registry::{Found, Registry};
+use crate::runtime::choice::{self, Choice};
+use crate::runtime::pool;
 
 /// Until a runtime has told of all sessions.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: List) -> anyhow::Result
         let state =
             if context.terminal.redraws_stdout() { (Vec::new(), text.clone()) } else { (sessions.clone(), String::new()) };
         if shown.as_ref() != Some(&state) {
-            choose::say_notes(context, &notes);
+            target::say_notes(context, &notes);
             if args.watch {
                 context.terminal.clear_stdout(shown.is_some())?;
             }
@@ -58,13 +58,13 @@ async fn all(context: &mut Context<'_>, args: &RuntimeArgs) -> anyhow::Result<Ex
     let deadline = Deadline::new(TIMEOUT);
     let choice = Choice::new(args, server)?;
     let registry = Registry::create()?;
-    let joined = runtimes::acquire(context, &registry, &choice, deadline, None).await?;
+    let joined = pool::acquire(context, &registry, &choice, deadline, None).await?;
     let stored = context.step("looking for sessions", deadline, joined.runtime.stored()).await;
     joined.leave(context, true, stored.as_ref().err()).await;
     let mut stored = stored?;
     let Found { sessions, notes } = registry.sessions()?;
     stored.retain(|stored| !sessions.iter().any(|live| live.session_id == stored.id));
-    choose::say_notes(context, &notes);
+    target::say_notes(context, &notes);
     let (now, columns) = (Timestamp::now(), context.terminal.stdout_columns());
     let text = if context.json {
         output::list_document(&sessions, Some(&stored), &notes) + "\n"

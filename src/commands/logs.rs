@@ -3,15 +3,15 @@
 use crate::cli::Logs;
 use crate::context::Context;
 use crate::error::Exit;
-use crate::follow;
 use crate::output;
 use crate::registry::{Record, Registry};
+use crate::view::journal;
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Logs) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let follower = follow::choose(context, &registry, args.target.session.as_deref()).await?;
-    let text = if context.json { follow::event_line } else { in_words };
-    follow::print(context, follower, args.follow, text).await
+    let follower = journal::choose(context, &registry, args.target.session.as_deref()).await?;
+    let text = if context.json { journal::event_line } else { in_words };
+    journal::print(context, follower, args.follow, text).await
 }
 
 fn in_words(record: &Record) -> Option<String> {

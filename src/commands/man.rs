@@ -5,8 +5,9 @@ use std::io;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
+use crate::cli::help;
 use crate::error::Exit;
-use crate::{env, help};
+use crate::os::env;
 
 /// The page of a command, by its name: `start`; None: of the program.
 pub(crate) fn run(page: Option<&str>) -> anyhow::Result<String> {

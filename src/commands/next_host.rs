@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::context::Context;
 use crate::error::Exit;
-use crate::host::Host;
+use crate::session::Host;
 
 /// Longer than whoever hands it over waits.
 const DEADLINE: Duration = Duration::from_mins(2);

@@ -2,10 +2,10 @@
 
 use crate::context::Context;
 use crate::error::Exit;
-use crate::host::runtimes;
-use crate::line::{Line, Tone};
 use crate::output;
 use crate::registry::Registry;
+use crate::runtime::pool;
+use crate::text::line::{Line, Tone};
 
 pub(crate) async fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
@@ -15,7 +15,7 @@ pub(crate) async fn run(context: &mut Context<'_>) -> anyhow::Result<Exit> {
     }
     registry.remove_drafts();
     let ended = tokio::select! {
-        ended = runtimes::end_unused(&registry) => ended?,
+        ended = pool::end_unused(&registry) => ended?,
         signal = context.shutdown.next() => return Ok(Exit::Signal(signal)),
     };
     let text = match ended {

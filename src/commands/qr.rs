@@ -1,17 +1,17 @@
 //! `qr`: the code of a session's link. Here it is the data.
 
-use crate::choose;
 use crate::cli::Qr;
 use crate::context::Context;
 use crate::error::{Exit, NotShared};
-use crate::link::{self, QrOptions};
 use crate::output;
 use crate::registry::Registry;
+use crate::registry::target;
+use crate::view::link::{self, QrOptions};
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Qr) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
     let link = entry.link().ok_or_else(|| NotShared { session: entry.label().to_owned() })?;
     link::check(link, &entry.login.host)?;
     if context.json {

@@ -4,23 +4,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::cli::settings::{setting, without_config};
 use crate::cli::{self, Off, On, Remote, TimeoutArgs};
 use crate::context::{Context, Deadline};
 use crate::error::Exit;
-use crate::host::{self, remote};
-use crate::link::QrOptions;
+use crate::os::env;
 use crate::output::Update;
+use crate::registry::target;
 use crate::registry::{Registry, SessionEntry};
-use crate::settings::{setting, without_config};
-use crate::{choose, env};
+use crate::session::{self, switch};
+use crate::view::link::QrOptions;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) async fn on(context: &mut Context<'_>, args: On) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
-    remote::may_share(&entry, args.no_repo)?;
+    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
+    switch::may_share(&entry, args.no_repo)?;
     let wanted = if args.export { Remote::Export } else { Remote::On };
     let was_off = registry.wanted(&entry.session_id).get() == Remote::Off;
     let mut entry = switch(context, &registry, &entry, wanted, args.timeout).await?;
@@ -39,14 +40,14 @@ pub(crate) async fn on(context: &mut Context<'_>, args: On) -> anyhow::Result<Ex
         // Somebody's off came after this.
         context.tell(&Update::Remote { remote: Remote::Off, url: None })?;
     } else {
-        host::show(context, &entry, &qr)?;
+        session::show(context, &entry, &qr)?;
     }
     Ok(Exit::Done)
 }
 
 pub(crate) async fn off(context: &mut Context<'_>, args: Off) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
     let entry = switch(context, &registry, &entry, Remote::Off, args.timeout).await?;
     context.tell(&Update::Remote { remote: entry.remote, url: entry.link() })?;
     Ok(Exit::Done)
@@ -66,7 +67,7 @@ async fn switch(
         Remote::On | Remote::Export => setting(timeout.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?,
     };
     let deadline = Deadline::new(limit.unwrap_or(TIMEOUT));
-    let switching = remote::switch_from_outside(registry, &entry.session_id, wanted);
+    let switching = switch::switch_from_outside(registry, &entry.session_id, wanted);
     let (entry, seen) = context.step(&format!("switching remote {}", wanted.word()), deadline, switching).await?;
     if !seen {
         let caution = "the session's host has not seen the change yet; copilot-remote status tells when it has";

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use crate::choose;
 use crate::cli::Rename;
 use crate::context::{Context, Deadline};
 use crate::error::Exit;
-use crate::host::runtimes;
 use crate::output::{self, Update};
 use crate::registry::Registry;
+use crate::registry::target;
+use crate::runtime::pool;
 use crate::sdk::{SdkError, Session};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -19,10 +19,10 @@ const SEEN_DEADLINE: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Rename) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, Some(&args.session)).await?;
+    let entry = target::session(context, &registry, Some(&args.session)).await?;
     let name = args.name;
     let renaming = async {
-        let runtime = runtimes::reach(&registry, &entry).await?;
+        let runtime = pool::reach(&registry, &entry).await?;
         Session::of(&runtime, &entry.session_id).set_name(&name).await.map_err(SdkError::explain_ended)
     };
     context.step("renaming the session", Deadline::new(TIMEOUT), renaming).await?;

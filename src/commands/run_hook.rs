@@ -1,11 +1,11 @@
 //! A hook, run by a process of its own: started by this program, never typed.
 
-use crate::hook;
+use crate::os::hook_command;
 use crate::terminal::Terminal;
 
 /// Runs it, and tells on stdout what went wrong. Whoever started it may be gone.
 pub(crate) fn run(terminal: &mut Terminal) -> u8 {
-    if let Some(wrong) = hook::run() {
+    if let Some(wrong) = hook_command::run() {
         let _ = terminal.data(&wrong);
     }
     0

@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use crate::choose;
+use crate::cli::input;
+use crate::cli::settings::setting;
 use crate::cli::{self, Send};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, InputNeeded, TurnFailed, UsageError, WAITING};
-use crate::follow::Follower;
-use crate::host::runtimes;
-use crate::line::{Line, Tone};
+use crate::os::env;
+use crate::output;
+use crate::registry::target;
 use crate::registry::{Activity, Registry};
+use crate::runtime::pool;
 use crate::sdk::{Prompt, SdkError, Session};
-use crate::settings::setting;
-use crate::{env, input, output};
+use crate::text::line::{Line, Tone};
+use crate::view::journal::Follower;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// As long as a day is no deadline.
@@ -36,13 +38,13 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
     let text = if args.prompt == "-" { input::text(context, deadline, "prompt").await? } else { args.prompt };
     let prompt = Prompt { text, files, mode: args.mode.map(|mode| mode.word().to_owned()) };
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
     follower.skip()?;
     let sending = async {
         loop {
             let entry = registry.session(&entry.session_id)?.ok_or(SdkError::SessionEnded)?;
-            let runtime = match runtimes::reach(&registry, &entry).await {
+            let runtime = match pool::reach(&registry, &entry).await {
                 // Nothing was sent yet: its runtime died, and its host is about to see that.
                 Err(SdkError::Connection(_)) if !entry.runtime_is_external() => {
                     sleep(RESUME_POLL).await;

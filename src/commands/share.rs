@@ -2,24 +2,24 @@
 
 use std::time::Duration;
 
-use crate::choose;
 use crate::cli::Share;
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, NotShared};
-use crate::host::runtimes;
 use crate::output;
 use crate::registry::Registry;
+use crate::registry::target;
+use crate::runtime::pool;
 use crate::sdk::{SdkError, Session, Visibility};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Share) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
     let Some(url) = entry.link() else { return Err(NotShared { session: entry.label().to_owned() }.into()) };
     let wanted = args.visibility.word();
     let setting = async {
-        let runtime = runtimes::reach(&registry, &entry).await?;
+        let runtime = pool::reach(&registry, &entry).await?;
         Session::of(&runtime, &entry.session_id).set_visibility(wanted).await.map_err(SdkError::explain_ended)
     };
     match context.step("asking GitHub", Deadline::new(TIMEOUT), setting).await? {

@@ -4,20 +4,23 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::cli::config::Config;
+use crate::cli::input;
+use crate::cli::settings::{setting, word};
 use crate::cli::{self, OnDemand, OnHangup, Remote, SessionArgs, Start};
-use crate::config::Config;
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, UsageError};
-use crate::host::choice::{self, Choice};
-use crate::host::resume::{self, Which};
-use crate::host::{Host, Plan, handover};
-use crate::line::{Line, Tone};
-use crate::link::QrOptions;
+use crate::os::env;
+use crate::os::logind;
 use crate::repo::RepoError;
 use crate::repo::worktree::{self, Worktree};
+use crate::runtime::choice::{self, Choice};
 use crate::sdk::{McpServers, Prompt, Rule, Secret, SessionOptions};
-use crate::settings::{setting, word};
-use crate::{env, input, logout, output, repo};
+use crate::session::resume::{self, Which};
+use crate::session::{Host, Plan, handover};
+use crate::text::line::{Line, Tone};
+use crate::view::link::QrOptions;
+use crate::{output, repo};
 
 /// From nothing to a link takes about a second (measured); on a train, longer.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -145,7 +148,7 @@ async fn open(
         return host.end(context, Err(error)).await;
     }
     host.show(context)?;
-    handover::caution(context, logout::kills().await);
+    handover::caution(context, logind::kills().await);
     Ok(Exit::Done)
 }
 

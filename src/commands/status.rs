@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use crate::choose;
 use crate::cli::Target;
 use crate::context::Context;
 use crate::error::Exit;
-use crate::host::runtimes;
 use crate::output::{self, Unshared};
+use crate::registry::target;
 use crate::registry::{Registry, SessionEntry};
+use crate::runtime::pool;
 use crate::sdk::{Session, Visibility};
 
 /// The rest is known here, and not to wait for GitHub.
@@ -19,7 +19,7 @@ const VISIBILITY_DEADLINE: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(context: &mut Context<'_>, target: Target) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, target.session.as_deref()).await?;
+    let entry = target::session(context, &registry, target.session.as_deref()).await?;
     let runtime = registry.runtime(&entry.runtime);
     let mut unshared = Vec::new();
     if let Some(ours) = runtime.as_ref().filter(|ours| !ours.isolated) {
@@ -45,7 +45,7 @@ pub(crate) async fn run(context: &mut Context<'_>, target: Target) -> anyhow::Re
 async fn visibility(registry: &Registry, entry: &SessionEntry) -> Option<String> {
     entry.link()?;
     let asking = async {
-        let runtime = runtimes::reach(registry, entry).await.ok()?;
+        let runtime = pool::reach(registry, entry).await.ok()?;
         Session::of(&runtime, &entry.session_id).visibility().await.ok()
     };
     match timeout(VISIBILITY_DEADLINE, asking).await {

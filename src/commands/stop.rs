@@ -6,15 +6,15 @@ use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::choose;
 use crate::cli::Stop;
 use crate::context::Context;
 use crate::error::Exit;
-use crate::host::runtimes;
-use crate::line::{Line, Tone};
 use crate::output::{self, Stopped};
+use crate::registry::target;
 use crate::registry::{Found, Registry, SessionEntry};
+use crate::runtime::pool;
 use crate::sdk::{SdkError, Session};
+use crate::text::line::{Line, Tone};
 
 /// How long a host gets to see that its session is closed, and to leave; the last one ends the runtime, too.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(8);
@@ -29,14 +29,14 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Stop) -> anyhow::Result
     let registry = Registry::look()?;
     let entries = if args.all {
         let Found { sessions, notes } = registry.sessions()?;
-        choose::say_notes(context, &notes);
+        target::say_notes(context, &notes);
         sessions
     } else if args.sessions.is_empty() {
-        vec![choose::session(context, &registry, None).await?]
+        vec![target::session(context, &registry, None).await?]
     } else {
         let Found { sessions: live, notes } = registry.sessions()?;
-        choose::say_notes(context, &notes);
-        let mut entries = args.sessions.iter().map(|wanted| choose::named(&live, wanted)).collect::<Result<Vec<_>, _>>()?;
+        target::say_notes(context, &notes);
+        let mut entries = args.sessions.iter().map(|wanted| target::named(&live, wanted)).collect::<Result<Vec<_>, _>>()?;
         entries.sort_by(|one, other| one.session_id.cmp(&other.session_id));
         entries.dedup_by(|one, other| one.session_id == other.session_id);
         entries
@@ -97,7 +97,7 @@ async fn stop_all(
     }
     // A host that was killed could not end its runtime; with --all nothing is to be left.
     let killed = stopped.iter().any(|(_, how)| *how == Stopped::Killed);
-    let ended = if all || killed { runtimes::end_unused(registry).await } else { Ok(0) };
+    let ended = if all || killed { pool::end_unused(registry).await } else { Ok(0) };
     (stopped, ended)
 }
 
@@ -107,7 +107,7 @@ async fn stop(registry: &Registry, entry: &SessionEntry) -> anyhow::Result<Stopp
     let mut how = Stopped::Closed;
     while let Some(entry) = registry.session(id)? {
         let closing = async {
-            let runtime = runtimes::reach(registry, &entry).await?;
+            let runtime = pool::reach(registry, &entry).await?;
             Session::of(&runtime, id).close().await
         };
         let closed = async {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::choose;
 use crate::cli::Target;
 use crate::context::{Context, Deadline};
 use crate::error::Exit;
-use crate::host::runtimes;
 use crate::output;
 use crate::registry::Registry;
+use crate::registry::target;
+use crate::runtime::pool;
 use crate::sdk::Session;
 
 /// GitHub is asked for what is left.
@@ -16,9 +16,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(context: &mut Context<'_>, target: Target) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let entry = choose::session(context, &registry, target.session.as_deref()).await?;
+    let entry = target::session(context, &registry, target.session.as_deref()).await?;
     let asking = async {
-        let runtime = runtimes::reach(&registry, &entry).await?;
+        let runtime = pool::reach(&registry, &entry).await?;
         Session::of(&runtime, &entry.session_id).usage().await
     };
     let usage = context.step("asking what was used", Deadline::new(TIMEOUT), asking).await?;

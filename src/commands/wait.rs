@@ -4,18 +4,18 @@ use std::future::pending;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::choose::{self, ChooseError};
 use crate::cli::{Awaited, Wait};
 use crate::context::Context;
 use crate::error::{DeadlinePassed, Exit, InputNeeded, Interrupted, WAITING};
-use crate::follow::Follower;
+use crate::registry::target::{self, ChooseError};
 use crate::registry::{Activity, Registry};
 use crate::sdk::SdkError;
+use crate::view::journal::Follower;
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Wait) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
     let wanted = args.target.session.as_deref();
-    let entry = match choose::session(context, &registry, wanted).await {
+    let entry = match target::session(context, &registry, wanted).await {
         // It has ended already.
         Err(error)
             if args.what == Awaited::Ended

@@ -10,9 +10,9 @@ use super::human::activity_words;
 use super::json::document;
 use crate::cloud::{Created, Failure, Link, Order, Ready};
 use crate::error::Report;
-use crate::line::{Line, Tone};
 use crate::registry::Activity;
 use crate::sdk::Task;
+use crate::text::line::{Line, Tone};
 
 /// A task that is ready, in `ready`.
 #[derive(Serialize)]

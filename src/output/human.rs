@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::{Ending, Update, rules};
 use crate::cli::Remote;
 use crate::error::Report;
-use crate::line::{Line, Tone};
 use crate::registry::{Activity, Link, SessionEntry};
 use crate::repo::worktree::Worktree;
 use crate::sdk::{ALLOW_ALL, Event, INTERACTIVE, Origin, Request, RequestKind, ServerState};
+use crate::text::line::{Line, Tone};
 
 /// A long message is cut: all of it is in Mission Control.
 const MESSAGE_LINES: usize = 20;

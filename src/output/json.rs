@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::sanitise::is_harmless;
 use super::{Ending, Update};
 use crate::cli::Remote;
 use crate::error::Report;
 use crate::registry::SessionEntry;
 use crate::sdk::{Event, Field, Origin, Request, ServerState};
+use crate::text::sanitise::is_harmless;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

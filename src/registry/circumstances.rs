@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::{DRAFT, Registry};
-use crate::paths::StateError;
+use crate::os::state_dir::StateError;
 
 /// Bytes of the key.
 const KEY: usize = 32;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Registry, SCHEMA, is_plain, read, remove, write};
-use crate::paths::StateError;
+use crate::os::state_dir::StateError;
 use crate::sdk::{INTERACTIVE, Rule, SessionOptions};
 
 /// What one session was given.

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Activity, Registry, is_plain};
 use crate::cli::Remote;
-use crate::line::Line;
-use crate::paths::{self, StateError};
+use crate::os::state_dir::{self, StateError};
 use crate::sdk::{Field, Request, RequestKind, Tool, Warning};
+use crate::text::line::Line;
 
 /// A longer file becomes the old one, in place of the one before: so a session that lives for weeks keeps no more than two.
 const LONGEST: u64 = if cfg!(test) { 4 * 1024 } else { 16 * 1024 * 1024 };
@@ -75,7 +75,7 @@ impl Registry {
 
     /// Opens the journal of a session to go on with it.
     pub(crate) fn journal(&self, session: &str) -> anyhow::Result<Journal> {
-        paths::log_dir()?;
+        state_dir::log_dir()?;
         let path = self.journal_file(session);
         let file = open(&path).map_err(|source| StateError::Write { file: path.clone(), source })?;
         // The host before may not have got to the end of a line: an empty one more is skipped by readers.
@@ -298,7 +298,7 @@ impl Reader {
 #[cfg(all(test, unix))]
 mod tests {
     use super::{LONGEST, Registry};
-    use crate::line::{Line, Tone};
+    use crate::text::line::{Line, Tone};
 
     /// Two readers, one from the start and one that comes later, while the file turns over again and again: neither misses a line, but for
     /// what is older than the old one.

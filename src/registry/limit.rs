@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Registry, SCHEMA, is_plain, read, remove, write};
-use crate::paths::StateError;
+use crate::os::state_dir::StateError;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {

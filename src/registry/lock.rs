@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::remove;
-use crate::paths::StateError;
+use crate::os::state_dir::StateError;
 
 /// How often a lock that another holds is tried again: polled, so that whoever waits hears signals.
 const POLL: Duration = Duration::from_millis(2);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::{Kind, Lock};
 use super::{Circumstances, Registry, SCHEMA, ids, is_plain, read, remove, write};
-use crate::paths::StateError;
+use crate::os::state_dir::StateError;
 use crate::sdk::{Login, Server};
 
 /// Relaunches are counted over this time …

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::lock::{Kind, Lock};
 use super::{Found, Registry, SCHEMA, ids, is_plain, read, remove, write};
 use crate::cli::Remote;
-use crate::paths::StateError;
-use crate::pid::Identity;
+use crate::os::process_id::Identity;
+use crate::os::state_dir::StateError;
 use crate::repo::worktree::Worktree;
 use crate::sdk::{INTERACTIVE, Login, Managed, Rule, SessionOptions};
 

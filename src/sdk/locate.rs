@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::SdkError;
-use crate::env;
+use crate::os::env;
 
 /// The first argument that makes this program a stand-in runtime.
 pub(crate) const DEMO_RUNTIME: &str = "demo-runtime";

@@ -12,9 +12,9 @@ use tokio::time::timeout;
 
 use super::server::Secret;
 use super::{Cli, DEMO_RUNTIME, SdkError, Server};
-use crate::env;
-use crate::paths::OUTPUT;
-use crate::pid::Identity;
+use crate::os::env;
+use crate::os::process_id::Identity;
+use crate::os::state_dir::OUTPUT;
 
 /// How often the log is looked at for the port line.
 const PORT_POLL: Duration = Duration::from_millis(5);

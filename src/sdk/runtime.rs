@@ -15,7 +15,7 @@ use tokio::net::tcp::OwnedReadHalf;
 
 use super::SdkError;
 use super::server::Secret;
-use crate::env::host_of;
+use crate::os::env::host_of;
 
 /// The oldest protocol that the SDK speaks; the newest is its own.
 const OLDEST_PROTOCOL: u32 = 3;

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
 use super::{Runtime, SdkError};
-use crate::paths::OUTPUT;
-use crate::pid::{self, Identity};
+use crate::os::process_id::{self, Identity};
+use crate::os::state_dir::OUTPUT;
 
 /// The runtime needs 0.1 to 0.4 s to tell Mission Control of every session and to exit (measured); on a bad link longer.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
@@ -125,7 +125,7 @@ impl Server {
             return;
         }
         // A runtime that is terminated while it cannot reach GitHub leaves its tools behind (measured), each in a session of its own.
-        let tools = pid::below(process.pid());
+        let tools = process_id::below(process.pid());
         #[cfg(unix)]
         process.signal_group(rustix::process::Signal::TERM);
         #[cfg(not(unix))]
@@ -140,7 +140,7 @@ impl Server {
     /// Kills it with all that it started, at once.
     pub(crate) fn kill(&self) {
         if let Some(process) = self.process.filter(|process| process.is_running()) {
-            let tools = pid::below(process.pid());
+            let tools = process_id::below(process.pid());
             kill_group(process);
             tools.into_iter().for_each(Identity::kill);
         }

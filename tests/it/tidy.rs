@@ -25,14 +25,14 @@ fn every_concern_has_one_place() {
             "crate::terminal",
             &[
                 "src/context.rs",
-                "src/host/dialogue.rs",
-                "src/host/question.rs",
+                "src/view/dialogue.rs",
+                "src/view/question.rs",
                 "src/logging.rs",
                 "src/commands/demo_runtime.rs",
                 "src/commands/run_hook.rs",
             ],
         ),
-        ("std::env::var", &["src/env.rs"]),
+        ("std::env::var", &["src/os/env.rs"]),
     ];
     for (file, content) in sources() {
         for (text, places) in rules {
@@ -48,10 +48,10 @@ fn modules_import_downward() {
     let rules: [(&str, &[&str]); 7] = [
         ("src/cli.rs", &["crate::"]),
         ("src/qr", &["crate::"]),
-        ("src/sdk", &["crate::host", "crate::context", "crate::output", "crate::error", "crate::cli", "crate::repo"]),
-        ("src/output", &["crate::host", "crate::context", "crate::terminal", "crate::paths"]),
-        ("src/registry", &["crate::host", "crate::context", "crate::terminal", "crate::output", "crate::error"]),
-        ("src/pid.rs", &["crate::"]),
+        ("src/sdk", &["crate::session", "crate::context", "crate::output", "crate::error", "crate::cli", "crate::repo"]),
+        ("src/output", &["crate::session", "crate::context", "crate::terminal", "crate::os::state_dir"]),
+        ("src/registry", &["crate::session", "crate::context", "crate::terminal", "crate::output", "crate::error"]),
+        ("src/os/process_id.rs", &["crate::"]),
         ("src/demo", &["crate::"]),
     ];
     for (file, content) in sources() {

@@ -16,12 +16,12 @@ use crate::cloud::lookup::{self, Lookup};
 use crate::cloud::{Created, Failure, Order, Ready};
 use crate::context::Context;
 use crate::error::{Exit, Interrupted, NotBegun, Report, TasksFailed};
-use crate::host::runtimes::{self, Joined};
-use crate::line::{Line, Tone};
+use crate::os::signals::Signal;
 use crate::output::Bar;
 use crate::output::cloud::{self, Summary};
+use crate::runtime::pool::{self, Joined};
 use crate::sdk::{Event, SdkError, Task};
-use crate::shutdown::Signal;
+use crate::text::line::{Line, Tone};
 
 /// So many at once, unless somebody says otherwise.
 const JOBS: u8 = 8;
@@ -88,7 +88,7 @@ async fn one<'a>(
     let mut live = match launcher.launch(order, &progress).await {
         Ok(live) => live,
         Err(mut failure) => {
-            failure.error = runtimes::better_reason(&joined.entry.server, failure.error).await;
+            failure.error = pool::better_reason(&joined.entry.server, failure.error).await;
             let seen = if failure.created == Created::Unknown { Some(lookup::look(&joined.runtime).await) } else { None };
             return Outcome { order, failure: Some(failure), seen };
         }

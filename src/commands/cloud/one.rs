@@ -1,15 +1,16 @@
 //! One task: launched, shown, and perhaps followed.
 
 use super::{NO_TIMEOUT, Run, look_up};
+use crate::cli::config::Config;
 use crate::cloud::launch::{Launcher, Live, Progress};
 use crate::cloud::lookup::Lookup;
-use crate::cloud::{Created, Order, Ready, follow};
-use crate::config::Config;
+use crate::cloud::{Created, Order, Ready};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, Interrupted, Report, WAITING};
-use crate::host::runtimes::{self, Joined};
-use crate::line::{Line, Tone};
 use crate::output::{self, Update};
+use crate::runtime::pool::{self, Joined};
+use crate::text::line::{Line, Tone};
+use crate::view::cloud as follow;
 
 pub(super) async fn run(context: &mut Context<'_>, joined: &Joined, launcher: &Launcher, run: &Run) -> anyhow::Result<Exit> {
     context.tell(&Update::SignedIn(&run.login))?;
@@ -40,7 +41,7 @@ async fn start(
         Ok(Err(failure)) => failure,
         Err(interrupted) => progress.failure(interrupted.into(), &launcher.host),
     };
-    failure.error = runtimes::better_reason(&joined.entry.server, failure.error).await;
+    failure.error = pool::better_reason(&joined.entry.server, failure.error).await;
     if failure.created == Created::Unknown {
         let interrupted = failure.error.is::<Interrupted>();
         let signal = look_up(context, run, joined, &mut lookup, &[&order.target], interrupted).await;
@@ -96,7 +97,7 @@ fn show(context: &mut Context<'_>, ready: &Ready, run: &Run) -> anyhow::Result<(
         rows += context.terminal.rows_of(&line.text);
         context.terminal.say(&line);
     }
-    crate::link::draw(context, url, &run.qr, rows);
+    crate::view::link::draw(context, url, &run.qr, rows);
     if run.args.open && !ready.demo && open::that_detached(url).is_err() {
         context.tell(&Update::Caution(format!("no browser could be started; the link: {url}")))?;
     }

@@ -3,18 +3,18 @@
 use jiff::Timestamp;
 
 use super::{RUNTIME_TIMEOUT, leave, sign_in};
-use crate::choose::ChooseError;
+use crate::cli::settings::setting;
 use crate::cli::{self, CloudList, CloudOpen};
 use crate::cloud::Link;
 use crate::context::{Context, Deadline};
-use crate::env;
 use crate::error::Exit;
-use crate::host::choice::{self, Choice};
-use crate::host::runtimes;
+use crate::os::env;
 use crate::output::{self, Update};
 use crate::registry::Registry;
+use crate::registry::target::ChooseError;
+use crate::runtime::choice::{self, Choice};
+use crate::runtime::pool;
 use crate::sdk::Task;
-use crate::settings::setting;
 
 pub(super) async fn list(context: &mut Context<'_>, args: CloudList) -> anyhow::Result<Exit> {
     let tasks = find(context, args).await?;
@@ -58,7 +58,7 @@ async fn find(context: &mut Context<'_>, args: CloudList) -> anyhow::Result<Vec<
     );
     let choice = Choice::new(&args.runtime, server)?;
     let registry = Registry::create()?;
-    let mut joined = runtimes::acquire(context, &registry, &choice, deadline, None).await?;
+    let mut joined = pool::acquire(context, &registry, &choice, deadline, None).await?;
     let mut found = Vec::new();
     let listing = async {
         let login = sign_in(context, &mut joined, deadline).await?;

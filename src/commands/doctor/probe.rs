@@ -7,11 +7,11 @@ use tokio::time::{Instant, sleep};
 use super::Examination;
 use crate::cli::Doctor;
 use crate::context::{Context, Deadline};
-use crate::env;
 use crate::error::Interrupted;
-use crate::host::runtimes::{self, Joined};
+use crate::os::env;
 use crate::output::Finding;
 use crate::repo::Repository;
+use crate::runtime::pool::{self, Joined};
 use crate::sdk::{Account, Event, Events, LinkLog, RemoteMode, SdkError, Session, SessionOptions, Sign, Trouble};
 
 /// How long closing the probe may take.
@@ -112,7 +112,7 @@ impl Examination {
         };
         let looked = look().await;
         // One that stays open ends with its CLI.
-        let limit = if looked.is_ok() { CLOSE } else { runtimes::HURRY };
+        let limit = if looked.is_ok() { CLOSE } else { pool::HURRY };
         let closed = context.within("closing the session", Deadline::new(limit), session.close()).await;
         looked.and(closed.or_else(|error| if error.is::<Interrupted>() { Err(error) } else { Ok(()) }))
     }

@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
-use super::view::View;
-use super::{Host, runtimes};
+use super::Host;
+use super::driver::View;
 use crate::cli::Remote;
 use crate::context::Context;
 use crate::output::Update;
 use crate::registry::Link;
+use crate::runtime::pool;
 use crate::sdk::{LinkLog, Server, Sign, Trouble};
 
 /// How often the log is looked at.
@@ -399,7 +400,7 @@ impl Host {
                     context.tell(&Update::Caution("the Copilot CLI does not answer any more".to_owned()))?;
                 }
                 let (registry, entry) = (self.registry.clone(), self.joined.entry.clone());
-                tokio::spawn(async move { runtimes::replace_hanging(&registry, &entry).await });
+                tokio::spawn(async move { pool::replace_hanging(&registry, &entry).await });
             }
             None if dog.pinged.is_none_or(|at| at.elapsed() >= PING) => {
                 let session = self.session.clone();

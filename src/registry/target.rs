@@ -1,11 +1,11 @@
 //! Which session a command is about.
 
 use crate::context::Context;
-use crate::env;
-use crate::line::{Line, Tone};
+use crate::os::env;
 use crate::output;
 use crate::registry::{Found, Registry, SessionEntry};
 use crate::repo::{self, Slug};
+use crate::text::line::{Line, Tone};
 
 /// Why no session is meant, or none that is known for sure.
 #[derive(Debug, thiserror::Error)]

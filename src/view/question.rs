@@ -2,8 +2,8 @@
 
 use crate::context::Context;
 use crate::error::Interrupted;
-use crate::line::{Line, Tone};
 use crate::terminal::Input;
+use crate::text::line::{Line, Tone};
 
 /// Whether a person is there to be asked, who then may press keys.
 pub(crate) fn may_ask(context: &mut Context<'_>) -> anyhow::Result<bool> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::env;
+use crate::os::env;
 use crate::registry::Subject;
 use crate::sdk::Cli;
 

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::watchdog::Watchdog;
-use super::{Host, remote, runtimes};
+use super::link_watchdog::Watchdog;
+use super::{Host, switch};
 use crate::cli::Remote;
 use crate::context::{Context, Deadline};
-use crate::line::{Line, Tone};
-use crate::link;
 use crate::output::Update;
+use crate::runtime::pool;
 use crate::sdk::{SdkError, Session, Stage};
+use crate::text::line::{Line, Tone};
+use crate::view::link;
 
 /// A relaunch and a resume take a second (measured).
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -27,7 +28,7 @@ impl Host {
     pub(super) async fn recover(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
         self.recoveries.retain(|at| at.elapsed() < WINDOW);
         if self.recoveries.len() >= RECOVERIES {
-            return Err(SdkError::RuntimeEnded { reason: super::runtimes::TOO_OFTEN }.into());
+            return Err(SdkError::RuntimeEnded { reason: crate::runtime::pool::TOO_OFTEN }.into());
         }
         self.recoveries.push(Instant::now());
         let deadline = Deadline::new(DEADLINE);
@@ -38,7 +39,7 @@ impl Host {
         } else {
             self.lose_link(context, broke)?;
         }
-        let joined = runtimes::acquire(context, &self.registry, &self.choice, deadline, Some(&self.joined.entry)).await?;
+        let joined = pool::acquire(context, &self.registry, &self.choice, deadline, Some(&self.joined.entry)).await?;
         let dead = std::mem::replace(&mut self.joined, joined);
 
         self.progress.stop();
@@ -61,7 +62,7 @@ impl Host {
             if error.is::<crate::error::Interrupted>() {
                 return Err(error);
             }
-            super::view::say_refusal(context, Remote::Off, &error)?;
+            super::driver::say_refusal(context, Remote::Off, &error)?;
             self.share_later(context, &error);
         }
         self.publish(context);
@@ -80,7 +81,7 @@ impl Host {
     /// What was not shared again: where GitHub is out of reach it is tried again, until it works or somebody says off.
     pub(super) fn share_later(&mut self, context: &mut Context<'_>, error: &anyhow::Error) {
         let wanted = self.registry.wanted(&self.entry.session_id);
-        if remote::is_passing(error) {
+        if switch::is_passing(error) {
             self.share_at = Some(tokio::time::Instant::now() + AGAIN);
         } else if wanted.get() != Remote::Off {
             let written = wanted.set(Remote::Off);
@@ -107,7 +108,7 @@ impl Host {
     /// Shares it as it is wanted by now: a user's off wins.
     async fn share_again(&mut self, context: &mut Context<'_>, deadline: Deadline) -> anyhow::Result<()> {
         let (registry, session) = (self.registry.clone(), self.session.clone());
-        let sharing = remote::again(&registry, &session, None);
+        let sharing = switch::again(&registry, &session, None);
         let switched = context.step("waiting for Mission Control", deadline, sharing).await?;
         if let Some(url) = switched.url {
             link::check(&url, &self.entry.login.host)?;

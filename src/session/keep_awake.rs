@@ -3,9 +3,9 @@
 use tokio::task::JoinHandle;
 
 use super::Host;
-use crate::awake::{self, Awake};
 use crate::cli::{KeepAwake, Remote};
 use crate::context::{Context, Deadline};
+use crate::os::inhibit_sleep::{self, Awake};
 use crate::output::Update;
 use crate::registry::Activity;
 
@@ -44,8 +44,8 @@ impl Host {
         if self.sleep.wanted == KeepAwake::Never {
             return Ok(());
         }
-        let keeping = async { anyhow::Ok(awake::keep().await) };
-        match context.within("keeping the machine awake", Deadline::new(awake::DEADLINE * 2), keeping).await? {
+        let keeping = async { anyhow::Ok(inhibit_sleep::keep().await) };
+        match context.within("keeping the machine awake", Deadline::new(inhibit_sleep::DEADLINE * 2), keeping).await? {
             Ok(lock) => self.sleep.lock = Some(lock),
             Err(why) => self.say_refused(context, &why)?,
         }
@@ -78,7 +78,7 @@ impl Host {
             sleep.lock = None;
         }
         if needed && sleep.lock.is_none() && sleep.taking.is_none() && !sleep.refused {
-            sleep.taking = Some(tokio::spawn(awake::keep()));
+            sleep.taking = Some(tokio::spawn(inhibit_sleep::keep()));
         }
         let held = match sleep.wanted {
             KeepAwake::Never => None,

@@ -9,10 +9,10 @@ use super::choice::Choice;
 use super::circumstances;
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, Interrupted, Report};
-use crate::line::{Line, Tone};
-use crate::paths;
+use crate::os::state_dir;
 use crate::registry::{Circumstances, Launches, Lease, Registry, RuntimeEntry, SessionEntry};
 use crate::sdk::{Cli, Login, Process, Runtime, SdkError, Server};
+use crate::text::line::{Line, Tone};
 
 /// A live runtime answers at once; one that does not is left to those who use it.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
@@ -95,7 +95,7 @@ async fn acquire_of(
                 Some(dead) => dead.relaunches_and_one().ok_or(SdkError::RuntimeEnded { reason: TOO_OFTEN })?,
                 None => Vec::new(),
             };
-            let mut process = Process::spawn(cli, paths::new_log_dir()?)?;
+            let mut process = Process::spawn(cli, state_dir::new_log_dir()?)?;
             let mut entry = RuntimeEntry::new(process.server().clone(), isolated, ours);
             entry.relaunches = relaunches;
             let joined = launch(context, registry, &mut process, entry, cli, turn, deadline).await?;
@@ -112,7 +112,7 @@ async fn acquire_of(
     }
 }
 
-pub(super) const TOO_OFTEN: &str = ", for the fourth time in 5 minutes: it is not started again";
+pub(crate) const TOO_OFTEN: &str = ", for the fourth time in 5 minutes: it is not started again";
 
 /// A live runtime of the same circumstances. Entries of dead ones are removed.
 fn shared_runtime(
@@ -292,7 +292,7 @@ async fn give_up(
 
 /// Kills a runtime that does not answer, unless it does after all, or is not ours. Of several hosts that want to, one does: the connections
 /// of the others break, too.
-pub(super) async fn replace_hanging(registry: &Registry, entry: &RuntimeEntry) {
+pub(crate) async fn replace_hanging(registry: &Registry, entry: &RuntimeEntry) {
     let Ok(Ok(turn)) = timeout(TURN_DEADLINE, registry.launches()).await else { return };
     let answers = async { entry.server.connect().await?.login().await };
     if !entry.server.is_external() && timeout(ANSWER_DEADLINE, answers).await.is_err() {
@@ -350,7 +350,7 @@ async fn end(context: &mut Context<'_>, server: &Server, runtime: Option<&Runtim
 /// Says where the logs are, if they may explain `error`.
 fn name_logs(context: &mut Context<'_>, server: &Server, error: Option<&anyhow::Error>) -> bool {
     let unexplained = error.is_some_and(|error| {
-        !super::is_closed_output(error) && matches!(Report::from(error).exit, Exit::Failed | Exit::Deadline)
+        !crate::session::is_closed_output(error) && matches!(Report::from(error).exit, Exit::Failed | Exit::Deadline)
     });
     if let Some(logs) = server.log_dir().filter(|_| unexplained) {
         context.terminal.say(&Line::new(Tone::Dim, format!("log of the Copilot CLI: {}", logs.display())));

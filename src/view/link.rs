@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use url::Url;
 
+use crate::cli::settings::{setting, word};
 use crate::cli::{QrArgs, QrStyle, When};
 use crate::context::Context;
-use crate::env;
 use crate::error::UsageError;
-use crate::line::{Line, Tone};
+use crate::os::env;
 use crate::output::Update;
 use crate::qr::{Code, Misfit, Request, StyleChoice};
 use crate::sdk::SdkError;
-use crate::settings::{setting, word};
+use crate::text::line::{Line, Tone};
 
 /// How the link is drawn and saved.
 #[derive(Debug)]

@@ -26,21 +26,21 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::choice::Choice;
+use super::driver::View;
 use super::queue::{Queue, Servers};
-use super::runtimes::Joined;
-use super::view::View;
 use super::{Host, Progress};
 use crate::cli::{Hook, KeepAwake, Remote};
 use crate::context::{Context, Deadline};
-use crate::env;
-use crate::line::{Line, Tone};
-use crate::link::QrOptions;
+use crate::os::env;
+use crate::os::process_id::Identity;
+use crate::os::state_dir;
 use crate::output::Update;
-use crate::paths;
-use crate::pid::Identity;
 use crate::registry::{self, Registry, SessionEntry};
+use crate::runtime::choice::Choice;
+use crate::runtime::pool::Joined;
 use crate::sdk::{Event, Events, Session, SessionOptions, Stage};
+use crate::text::line::{Line, Tone};
+use crate::view::link::QrOptions;
 
 /// The first argument that makes this program the next host of a session.
 pub(crate) const NEXT_HOST: &str = "next-host";
@@ -74,7 +74,7 @@ pub(crate) struct State {
     servers: Servers,
     last_said: String,
     link_lost: bool,
-    seen: super::watchdog::Seen,
+    seen: super::link_watchdog::Seen,
 }
 
 /// The next host, as the one before sees it. Dropped before it is ready, it is killed.
@@ -194,7 +194,7 @@ impl Host {
         // What the host before could not share again is ours to try.
         let unshared = entry.remote == Remote::Off && registry.wanted(&id).get() != Remote::Off;
         let share_at = unshared.then(Instant::now);
-        let watchdog = super::watchdog::Watchdog::again(seen);
+        let watchdog = super::link_watchdog::Watchdog::again(seen);
         let queue = Queue::with(servers, &session);
         let mut host = Self {
             registry,
@@ -206,11 +206,11 @@ impl Host {
             entry,
             progress,
             recoveries: Vec::new(),
-            dialogue: super::dialogue::Dialogue::default(),
+            dialogue: crate::view::dialogue::Dialogue::default(),
             permits: super::permits::Permits::default(),
             queue,
             watchdog,
-            sleep: super::sleep::Sleep::new(order.keep_awake),
+            sleep: super::keep_awake::Sleep::new(order.keep_awake),
             hooks: super::hooks::Hooks::new(order.hooks),
             last_said,
             told_ready: true,
@@ -249,7 +249,7 @@ async fn arrive(context: &mut Context<'_>, joined: &Joined, order: &Order) -> an
 impl Next {
     /// Starts this very program again, without a terminal; what it has to say besides goes to a file next to the session's journal.
     fn start(registry: &Registry, session: &str) -> anyhow::Result<Self> {
-        paths::log_dir()?;
+        state_dir::log_dir()?;
         let errors = registry.host_log(session);
         let mut options = OpenOptions::new();
         options.create(true).append(true);

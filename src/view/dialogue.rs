@@ -8,11 +8,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::context::Context;
-use crate::line::{Line, Tone};
+use crate::os::signals::Signal;
 use crate::output::{self, Update};
 use crate::sdk::{Answer, Answered, Event, Prompt, Request, RequestKind, SdkError, Session};
-use crate::shutdown::Signal;
 use crate::terminal::Input;
+use crate::text::line::{Line, Tone};
 
 /// A key that was pressed before one could have read what it answers does not count.
 const READ: Duration = Duration::from_millis(500);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::choose::{self, ChooseError};
 use crate::context::Context;
 use crate::error::Exit;
+use crate::registry::target::{self, ChooseError};
 use crate::registry::{Activity, Reader, Record, Registry};
 use crate::sdk::{Request, SdkError};
 
@@ -18,7 +18,7 @@ const LIVENESS_POLL: Duration = Duration::from_millis(200);
 
 /// The journal of the session that is meant, or of the one that has ended whose id starts so.
 pub(crate) async fn choose(context: &mut Context<'_>, registry: &Registry, wanted: Option<&str>) -> anyhow::Result<Follower> {
-    let id = match (choose::session(context, registry, wanted).await, wanted) {
+    let id = match (target::session(context, registry, wanted).await, wanted) {
         (Ok(entry), _) => entry.session_id,
         (Err(error), Some(wanted)) if matches!(error.downcast_ref(), Some(ChooseError::NotFound { .. })) => {
             match registry.journals(wanted).as_slice() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::env;
+use crate::os::env;
 
 /// logind answers at once, where it is there.
 const DEADLINE: Duration = Duration::from_secs(1);

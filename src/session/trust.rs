@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::question;
 use crate::context::{Context, Deadline};
-use crate::line::{Line, Tone};
 use crate::output::Update;
 use crate::repo::worktree::Worktree;
 use crate::sdk::{Runtime, Trust};
+use crate::text::line::{Line, Tone};
+use crate::view::question;
 
 const QUESTION: &str = "trust it? 1 this time, 2 always, 3 no; Ctrl-C ends";
 

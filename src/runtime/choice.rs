@@ -5,8 +5,8 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::RuntimeArgs;
-use crate::env;
 use crate::error::UsageError;
+use crate::os::env;
 use crate::sdk::{self, Cli, SdkError, Secret, Server};
 
 /// Which runtime a session is to live in.

@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 use super::Host;
 use crate::cli::{Hook, HookEvent, Remote};
 use crate::context::Context;
-use crate::env;
-use crate::hook::{self, Job};
+use crate::os::env;
+use crate::os::hook_command::{self, Job};
 use crate::output::{self, Update};
 use crate::registry::{Link, SessionEntry};
 use crate::sdk::Event;
@@ -110,10 +110,10 @@ impl Host {
                 return;
             }
             self.hooks.warned = false;
-            match hook::start(&job(command, event, message, update, &self.entry)) {
+            match hook_command::start(&job(command, event, message, update, &self.entry)) {
                 Ok(child) => {
                     *running += 1;
-                    self.hooks.running.spawn_blocking(move || (event, hook::outcome(child)));
+                    self.hooks.running.spawn_blocking(move || (event, hook_command::outcome(child)));
                 }
                 Err(error) => say_failed(context, event, &error.to_string()),
             }

@@ -1,21 +1,16 @@
 //! The life of one session: opened, followed (see [`view`]), handed over (see [`handover`]) or closed.
 
-pub(crate) mod choice;
-mod circumstances;
-pub(crate) mod dialogue;
+pub(crate) mod driver;
 pub(crate) mod handover;
 mod hooks;
+mod keep_awake;
+mod link_watchdog;
 mod permits;
-pub(crate) mod question;
 mod queue;
 mod recovery;
-pub(crate) mod remote;
 pub(crate) mod resume;
-pub(crate) mod runtimes;
-mod sleep;
+pub(crate) mod switch;
 mod trust;
-pub(crate) mod view;
-mod watchdog;
 mod wishes;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -28,24 +23,24 @@ use tokio::time::timeout;
 use crate::cli::{Hook, HookEvent, KeepAwake, Remote};
 use crate::context::{Context, Deadline};
 use crate::error::{DeadlinePassed, Exit, Interrupted, Report, UsageError};
-use crate::follow::Follower;
-use crate::line::{Line, Tone};
-use crate::link::{self, QrOptions};
 use crate::output::{self, Ending, Update};
 use crate::registry::{self, Activity, Given, Link, Registry, SessionEntry};
 use crate::repo::worktree::{self, Worktree};
 use crate::repo::{Repository, Slug};
+use crate::runtime::choice::Choice;
+use crate::runtime::pool::{self, Joined};
 use crate::sdk::{
     ASK, Attached, Event, Events, Login, McpServers, Prompt, RemoteMode, RequestKind, Runtime, SdkError, Session, SessionOptions,
 };
-use choice::Choice;
-use dialogue::Dialogue;
+use crate::text::line::{Line, Tone};
+use crate::view::dialogue::Dialogue;
+use crate::view::journal::Follower;
+use crate::view::link::{self, QrOptions};
 use hooks::Hooks;
+use keep_awake::Sleep;
+use link_watchdog::Watchdog;
 use permits::Permits;
 use queue::Queue;
-use runtimes::Joined;
-use sleep::Sleep;
-use watchdog::Watchdog;
 
 /// The session is asked to end before its runtime is, so that Mission Control hears of it in any case.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
@@ -122,7 +117,7 @@ impl Host {
     /// Joins or starts a runtime, and opens a session in it that is shared as planned. What fails or is interrupted is undone.
     pub(crate) async fn open(context: &mut Context<'_>, mut plan: Plan) -> anyhow::Result<Self> {
         let registry = Registry::create()?;
-        let mut joined = runtimes::acquire(context, &registry, &plan.runtime, plan.deadline, None).await?;
+        let mut joined = pool::acquire(context, &registry, &plan.runtime, plan.deadline, None).await?;
         let watchdog = Watchdog::new(&joined.entry.server);
         let created = Box::pin(create(context, &registry, &mut joined, &mut plan)).await;
         let (session, events, login) = match created {
@@ -468,7 +463,7 @@ async fn trust_folder(context: &mut Context<'_>, runtime: &Runtime, plan: &mut P
 
 /// Closes what was begun, and gives back why.
 async fn undo(context: &mut Context<'_>, joined: Joined, session: Option<&Session>, error: anyhow::Error) -> anyhow::Error {
-    let error = runtimes::better_reason(&joined.entry.server, error).await;
+    let error = pool::better_reason(&joined.entry.server, error).await;
     // Where GitHub does not answer, the runtime could not tell it of the end either.
     let ask = !error.is::<DeadlinePassed>();
     if let Some(session) = session.filter(|_| ask) {
@@ -480,7 +475,7 @@ async fn undo(context: &mut Context<'_>, joined: Joined, session: Option<&Sessio
 
 /// Closes a session that could not be opened as planned; whoever interrupted that does not wait long.
 async fn close(context: &mut Context<'_>, session: &Session, error: &anyhow::Error) {
-    let limit = if error.is::<Interrupted>() { runtimes::HURRY } else { CLOSE_DEADLINE };
+    let limit = if error.is::<Interrupted>() { pool::HURRY } else { CLOSE_DEADLINE };
     tokio::select! {
         _ = timeout(limit, session.close()) => {}
         _ = context.shutdown.next() => {}

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::question;
-use crate::choose::ChooseError;
 use crate::cli::Remote;
 use crate::context::{Context, Deadline};
 use crate::error::{Interrupted, UsageError};
-use crate::line::{Line, Tone};
 use crate::output;
+use crate::registry::target::ChooseError;
 use crate::registry::{Given, Registry};
 use crate::repo::Slug;
 use crate::sdk::{Events, Runtime, SdkError, Session, SessionOptions, Stage, Stored};
+use crate::text::line::{Line, Tone};
+use crate::view::question;
 
 /// How long the account's tasks are looked for.
 const TASKS_LIMIT: Duration = Duration::from_secs(10);

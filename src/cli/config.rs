@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use crate::cli::{Hook, HookEvent, check_command};
-use crate::env;
 use crate::error::UsageError;
+use crate::os::env;
 
 /// The values are texts, read as those of the flags of the same names are.
 #[derive(Debug, Default, Deserialize)]

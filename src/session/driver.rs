@@ -8,19 +8,19 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::dialogue::Heard;
-use super::remote::{self, Switched};
+use super::switch::{self, Switched};
 use super::{Host, handover, hooks};
 use crate::cli::Remote;
 use crate::context::{Context, Deadline};
 use crate::error::{Interrupted, Report, Seconds};
-use crate::line::{Line, Tone};
-use crate::link::{self, QrOptions};
-use crate::logout;
+use crate::os::logind;
+use crate::os::signals::Signal;
 use crate::output::{self, Ending, Leave, Update};
 use crate::registry::{Given, Registry, SessionEntry};
 use crate::sdk::{Event, INTERACTIVE, SdkError, Session};
-use crate::shutdown::Signal;
+use crate::text::line::{Line, Tone};
+use crate::view::dialogue::Heard;
+use crate::view::link::{self, QrOptions};
 
 /// How long `x` waits for its second press.
 const CONFIRM: Duration = Duration::from_secs(3);
@@ -78,7 +78,7 @@ impl View {
         let off = Arc::new(AtomicBool::new(false));
         self.renewing = Some(off.clone());
         let (registry, session) = (registry.clone(), session.clone());
-        self.switch.start(async move { remote::again(&registry, &session, Some(&off)).await });
+        self.switch.start(async move { switch::again(&registry, &session, Some(&off)).await });
     }
 
     /// The terminal went away: nobody presses keys or reads any more, and the session leaves as soon as it can.
@@ -114,7 +114,7 @@ impl Host {
                     Ok(()) => {
                         // The session is another's by now, also where nobody reads this.
                         let _ = context.say_update(&Update::Detached);
-                        handover::caution(context, logout::kills().await);
+                        handover::caution(context, logind::kills().await);
                         return Ok(Ending::Detached);
                     }
                     Err(error) => {
@@ -192,7 +192,7 @@ impl Host {
                     if self.entry.remote == Remote::Off {
                         let (registry, session) = (self.registry.clone(), self.session.clone());
                         view.trying_again = true;
-                        view.switch.start(async move { remote::again(&registry, &session, None).await });
+                        view.switch.start(async move { switch::again(&registry, &session, None).await });
                     }
                 }
             }
@@ -362,7 +362,7 @@ impl Host {
 
     fn switching(&self, remote: Remote) -> impl Future<Output = anyhow::Result<Switched>> + Send + 'static {
         let (registry, session) = (self.registry.clone(), self.session.clone());
-        async move { remote::switch(&registry, &session, remote).await }
+        async move { switch::switch(&registry, &session, remote).await }
     }
 
     /// Tells how remote is now, with the link and its code where it is shared.
@@ -394,7 +394,7 @@ impl Host {
         let went_off = renewing.is_some_and(|off| off.load(Ordering::Relaxed));
         let switched = match switched {
             Ok(switched) => switched,
-            Err(error) if again && remote::is_passing(&error) => {
+            Err(error) if again && switch::is_passing(&error) => {
                 self.share_later(context, &error);
                 return Ok(());
             }
@@ -521,7 +521,7 @@ impl<T: Send + 'static> Switch<T> {
             return say(context, "remote is being switched already");
         }
         if remote != Remote::Off
-            && let Err(error) = remote::may_share(entry, false)
+            && let Err(error) = switch::may_share(entry, false)
         {
             let _ = say_refusal(context, entry.remote, &error.into());
             return;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
-use crate::env;
+use crate::os::env;
 
 /// The logs of sessions that ended and of runtimes that failed are kept this long.
 const KEEP_LOGS: Duration = Duration::from_hours(7 * 24);

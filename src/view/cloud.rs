@@ -1,15 +1,15 @@
 //! A task that is launched, watched: until the agent is done, or in the live view until somebody leaves. Leaving says so and sends nothing.
 
-use super::Ready;
-use super::launch::Live;
+use crate::cloud::Ready;
+use crate::cloud::launch::Live;
 use crate::context::Context;
 use crate::error::{Exit, TaskEnded, TaskNeedsInput, TurnFailed};
-use crate::host::Progress;
-use crate::host::dialogue::{Act, Dialogue, Heard};
-use crate::line::{Line, Tone};
-use crate::link::{self, QrOptions};
 use crate::output::{self, Update};
 use crate::sdk::Event;
+use crate::session::Progress;
+use crate::text::line::{Line, Tone};
+use crate::view::dialogue::{Act, Dialogue, Heard};
+use crate::view::link::{self, QrOptions};
 
 /// How far the agent is with what it was told, from the events.
 #[derive(Debug, Default)]

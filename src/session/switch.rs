@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{remote_mode, runtimes};
+use super::remote_mode;
 use crate::cli::Remote;
 use crate::error::DeadlinePassed;
-use crate::link;
-use crate::paths::StateError;
+use crate::os::state_dir::StateError;
 use crate::registry::{Registry, SessionEntry, Switching, Wanted};
 use crate::repo::RepoError;
+use crate::runtime::pool;
 use crate::sdk::{SdkError, Session, Warning};
+use crate::view::link;
 
 /// Enable answers within 10 s when GitHub hangs on the session, and never when it hangs on the repository (measured).
 const DEADLINE: Duration = Duration::from_secs(45);
@@ -138,7 +139,7 @@ pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: R
     // Read now: the runtime may be another one than before.
     let entry = registry.session(id)?.ok_or(SdkError::SessionEnded)?;
     let settled = async {
-        let runtime = runtimes::reach(registry, &entry).await?;
+        let runtime = pool::reach(registry, &entry).await?;
         settle(&Session::of(&runtime, id), &wanted, entry.remote).await
     };
     match settled.await {

@@ -2,9 +2,9 @@
 
 use clap::ValueEnum;
 
-use crate::config::Config;
-use crate::env;
+use crate::cli::config::Config;
 use crate::error::UsageError;
+use crate::os::env;
 
 /// The value of a setting: of its flag, else of its environment variable, else of the config file.
 pub(crate) fn setting<T>(

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use process_wrap::std::{ChildWrapper, CommandWrap};
 use serde::{Deserialize, Serialize};
 
-use crate::env;
+use crate::os::env;
 
 /// The first argument that makes this program run a hook.
 pub(crate) const RUN_HOOK: &str = "run-hook";

@@ -1,0 +1,4 @@
+//! Text that is safe to show, and its styles.
+
+pub(crate) mod line;
+pub(crate) mod sanitise;

@@ -1,0 +1,7 @@
+//! What a person sees and types while a session or a task is followed.
+
+pub(crate) mod cloud;
+pub(crate) mod dialogue;
+pub(crate) mod journal;
+pub(crate) mod link;
+pub(crate) mod question;
