@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::model::{Hook, HookEvent, KeepAwake, Remote, When};
+
 /// Start a GitHub Copilot remote session and steer it from GitHub web or mobile
 ///
 /// A session runs here, in the current GitHub repository, and is steered through Mission Control:
@@ -471,19 +473,6 @@ impl Mode {
     }
 }
 
-/// `--keep-awake`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum KeepAwake {
-    /// It goes to sleep as it is set to
-    #[default]
-    Never,
-    /// While the agent works
-    Busy,
-    /// While remote is on, or read-only
-    Remote,
-}
-
 /// For how long a session is shared.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct LimitArgs {
@@ -498,48 +487,6 @@ pub(crate) struct BellArgs {
     /// Ring the terminal's bell, and let it notify, when input is needed and when the agent is idle
     #[arg(long)]
     pub(crate) bell: bool,
-}
-
-/// `--hook`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Hook {
-    pub(crate) event: HookEvent,
-    pub(crate) command: String,
-}
-
-/// What hooks are run for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum HookEvent {
-    /// The session is there, and shared as it was to be
-    Ready,
-    /// A permission, question or plan waits for a person
-    Input,
-    /// The agent has nothing to do any more
-    Idle,
-    /// The session has ended
-    Ended,
-    /// Mission Control does not have the session any more, against what is wanted
-    LinkLost,
-    /// It has it again
-    LinkRestored,
-    /// A turn failed, or the session
-    Error,
-}
-
-impl HookEvent {
-    /// The word for it.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            HookEvent::Ready => "ready",
-            HookEvent::Input => "input",
-            HookEvent::Idle => "idle",
-            HookEvent::Ended => "ended",
-            HookEvent::LinkLost => "link-lost",
-            HookEvent::LinkRestored => "link-restored",
-            HookEvent::Error => "error",
-        }
-    }
 }
 
 /// `--on-hangup`.
@@ -929,17 +876,6 @@ pub(crate) struct QrArgs {
     pub(crate) qr_file: Option<PathBuf>,
 }
 
-/// auto, always or never.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum When {
-    /// Decide by what the stream is
-    Auto,
-    /// In any case
-    Always,
-    /// Not at all
-    Never,
-}
-
 /// The drawing forms of `--qr-style`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum QrStyle {
@@ -953,29 +889,6 @@ pub(crate) enum QrStyle {
     Tall,
     /// Half blocks without colour
     Mono,
-}
-
-/// `--remote`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Remote {
-    /// Steerable: prompts and answers come from Mission Control
-    On,
-    /// Mission Control shows the session and cannot steer it
-    Export,
-    /// Not shared
-    Off,
-}
-
-impl Remote {
-    /// The word for it, on the command line and in JSON.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Remote::On => "on",
-            Remote::Export => "export",
-            Remote::Off => "off",
-        }
-    }
 }
 
 /// `input=COMMAND`.

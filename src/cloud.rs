@@ -5,8 +5,7 @@ pub(crate) mod launch;
 pub(crate) mod lookup;
 pub(crate) mod order;
 
-use crate::sdk::Login;
-use crate::view::link;
+use crate::sdk::{self, Login};
 pub(crate) use order::{Order, Target};
 
 /// Where a task is seen.
@@ -22,7 +21,7 @@ impl Link {
     pub(crate) fn derived(host: &str, task: &str) -> Option<Self> {
         let plain = !task.is_empty() && task.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         let url = format!("https://{host}/copilot/tasks/{task}");
-        (plain && link::check(&url, host).is_ok()).then_some(Self { url, derived: true })
+        (plain && sdk::check_link(&url, host).is_ok()).then_some(Self { url, derived: true })
     }
 }
 

@@ -10,11 +10,13 @@ use anyhow::Context as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::error::{DeadlinePassed, Interrupted};
+use crate::model::Activity;
 use crate::os::signals::{Shutdown, Signal};
 use crate::output::{self, Update};
-use crate::registry::{Activity, Journal};
+use crate::registry::Journal;
 use crate::terminal::Terminal;
 use crate::text::line::{Line, Tone};
+use crate::text::progress;
 
 /// How often it is looked which step is under way.
 const STEP_POLL: Duration = Duration::from_millis(100);
@@ -169,7 +171,7 @@ impl<'a> Context<'a> {
                 () = sleep_until(deadline.started + deadline.limit) => {
                     break Err(DeadlinePassed { step: step.to_owned(), limit: deadline.limit }.into());
                 }
-                _ = seconds.tick() => self.terminal.status(Some(output::progress(step, deadline.started.elapsed()))),
+                _ = seconds.tick() => self.terminal.status(Some(progress::progress(step, deadline.started.elapsed()))),
             }
         };
         self.terminal.status(None);
@@ -193,7 +195,7 @@ impl<'a> Context<'a> {
                 result = &mut work => break Ok(result),
                 signal = self.shutdown.next() => break Err(Interrupted(signal)),
                 _ = tick.tick() => if step() == shown {
-                    self.terminal.status(Some(output::progress(shown, since.elapsed())));
+                    self.terminal.status(Some(progress::progress(shown, since.elapsed())));
                 } else {
                     (shown, since) = (step(), Instant::now());
                     self.terminal.progress(shown);

@@ -69,9 +69,9 @@ fn often(times: u64, mut run: impl FnMut(&mut Rng)) {
 #[test]
 fn what_is_shown_is_harmless_and_stays_as_it_is() {
     often(5_000, |rng| {
-        let clean = crate::output::sanitised(&text(rng, 20));
+        let clean = crate::text::sanitise::sanitised(&text(rng, 20));
         assert!(!clean.chars().any(|character| character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')), "{clean:?}");
-        assert_eq!(crate::output::sanitised(&clean), clean);
+        assert_eq!(crate::text::sanitise::sanitised(&clean), clean);
     });
 }
 

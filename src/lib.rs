@@ -1,6 +1,7 @@
 //! `copilot-remote`: start a GitHub Copilot remote session and steer it from the phone.
 //!
-//! [`run`] is the whole program. Modules import downward: `commands` → `host` → `sdk`, `output`, `qr`, `repo` → `error`.
+//! [`run`] is the whole program: it parses the arguments, makes the context, dispatches to one command, and reports how that ended. Modules
+//! import downward only; `docs/architecture.md` draws the layers.
 
 mod cli;
 mod cloud;
@@ -11,11 +12,13 @@ mod error;
 #[cfg(test)]
 mod fuzz_tests;
 mod logging;
+mod model;
 mod os;
 mod output;
 mod qr;
 mod registry;
 mod repo;
+mod report;
 mod runtime;
 mod sdk;
 mod session;
@@ -32,8 +35,9 @@ use clap::FromArgMatches as _;
 
 use cli::{Cli, Command, help, settings};
 use context::Context;
-use error::{Exit, Report, UsageError};
+use error::{Exit, UsageError};
 use os::{env, hook_command};
+use report::Report;
 use session::handover;
 use terminal::{Talk, Terminal};
 
@@ -59,7 +63,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     logging::init(cli.global.verbose);
     let json = cli.global.json;
     let color = settings::without_config(cli.global.color, env::COLOR, settings::word);
-    let color_or_auto = color.as_ref().ok().copied().flatten().unwrap_or(cli::When::Auto);
+    let color_or_auto = color.as_ref().ok().copied().flatten().unwrap_or(model::When::Auto);
     let talk = Talk {
         quiet: cli.global.quiet,
         log: cli.global.verbose > 0,
@@ -81,14 +85,14 @@ fn not_parsed(error: &clap::Error, json: bool) -> u8 {
         let message = error.to_string();
         let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let report = Report { exit: Exit::Usage, reason: "usage", message, hints: vec!["see --help".to_owned()] };
-        let _ = Terminal::new(cli::When::Never, Talk::default()).data(&output::error_line(&report));
+        let _ = Terminal::new(model::When::Never, Talk::default()).data(&output::error_line(&report));
     }
     code
 }
 
 fn hidden(run: impl AsyncFnOnce(&mut Terminal) -> anyhow::Result<u8>) -> ExitCode {
     logging::init(0);
-    let mut terminal = Terminal::new(cli::When::Never, Talk { quiet: true, ..Talk::default() });
+    let mut terminal = Terminal::new(model::When::Never, Talk { quiet: true, ..Talk::default() });
     let code = block_on(run(&mut terminal)).unwrap_or_else(|error| fail(&mut terminal, false, &error).code());
     ExitCode::from(code)
 }
@@ -171,7 +175,7 @@ fn block_on(work: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8
 
 /// Says what went wrong, to people and programs.
 fn fail(terminal: &mut Terminal, json: bool, error: &anyhow::Error) -> Exit {
-    if session::is_closed_output(error) {
+    if error::is_closed_output(error) {
         return Exit::Done;
     }
     let mut report = Report::from(error);

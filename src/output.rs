@@ -9,18 +9,17 @@ mod json;
 mod table;
 mod work;
 
-use crate::cli::Remote;
-use crate::error::Report;
-use crate::registry::{Link, SessionEntry};
+use crate::model::{Link, Remote};
+use crate::registry::SessionEntry;
+use crate::report::Report;
 use crate::sdk::{Event, Login, Request, Rule};
 use crate::text::line::Line;
 
-pub(crate) use crate::text::sanitise::sanitised;
 pub(crate) use bar::Bar;
 pub(crate) use checks::{Check, Finding, checks_document, checks_text};
 pub(crate) use columns::stored_line;
 pub(crate) use human::{
-    Leave, account_lines, help_lines, progress, report_lines, sign_in_lines, status_line, waiting as request_lines, worktree_line,
+    Leave, account_lines, help_lines, report_lines, sign_in_lines, status_line, waiting as request_lines, worktree_line,
 };
 pub(crate) use json::{error_line, hook_document, line as json_line};
 pub(crate) use table::{

@@ -45,7 +45,7 @@ pub(crate) use circumstances::{Circumstances, Subject};
 pub(crate) use given::Given;
 pub(crate) use journal::{Journal, Reader, Record};
 pub(crate) use runtimes::{Launches, Lease, RuntimeEntry};
-pub(crate) use sessions::{Activity, Host, Link, SessionEntry};
+pub(crate) use sessions::{Host, SessionEntry};
 pub(crate) use wanted::{Switching, Wanted};
 
 /// The version of what is stored; entries of another one are left alone.

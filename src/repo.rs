@@ -5,11 +5,10 @@
 
 pub(crate) mod worktree;
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
+use std::{fmt, io};
 
 use tokio::process::Command;
 use url::Url;

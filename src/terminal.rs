@@ -14,11 +14,11 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar;
 
-use crate::cli::When;
+use crate::model::When;
 use crate::os::env;
-use crate::output;
 use crate::qr;
 use crate::text::line::{Line, Tone};
+use crate::text::{progress, sanitise};
 use editor::{Edited, Editor};
 use keyboard::{Keyboard, Typed};
 use writer::{Stream, Writer};
@@ -184,7 +184,7 @@ impl Terminal {
     /// Says what is waited for now: in the last line, or where nothing is redrawn as a line of its own.
     pub(crate) fn progress(&mut self, step: &str) {
         if self.redraws() {
-            self.status(Some(output::progress(step, Duration::ZERO)));
+            self.status(Some(progress::progress(step, Duration::ZERO)));
         } else {
             self.say(&Line::new(Tone::Dim, step));
         }
@@ -417,7 +417,7 @@ impl Terminal {
     }
 
     fn clean(&self, text: &str) -> String {
-        let clean = output::sanitised(text);
+        let clean = sanitise::sanitised(text);
         if self.utf8 {
             clean
         } else {
@@ -438,7 +438,7 @@ pub(crate) fn log_line(bytes: &[u8]) {
     for line in String::from_utf8_lossy(bytes).lines() {
         // Lost where nobody reads on: the log must not hold up what it tells of.
         if !is_full() {
-            let _ = writeln!(io::stderr(), "{}", output::sanitised(line));
+            let _ = writeln!(io::stderr(), "{}", sanitise::sanitised(line));
         }
     }
 }

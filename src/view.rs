@@ -3,5 +3,7 @@
 pub(crate) mod cloud;
 pub(crate) mod dialogue;
 pub(crate) mod journal;
+pub(crate) mod keys;
 pub(crate) mod link;
+pub(crate) mod notices;
 pub(crate) mod question;

@@ -8,8 +8,9 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::cli::{Hook, HookEvent, check_command};
+use crate::cli::check_command;
 use crate::error::UsageError;
+use crate::model::{Hook, HookEvent};
 use crate::os::env;
 
 /// The values are texts, read as those of the flags of the same names are.

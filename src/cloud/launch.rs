@@ -12,8 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Created, Failure, Link, Order};
 use crate::error::{DeadlinePassed, TaskEnded};
-use crate::sdk::{Event, Events, Runtime, SdkError, Session, WORKER};
-use crate::view::link;
+use crate::sdk::{self, Event, Events, Runtime, SdkError, Session, WORKER};
 
 /// The worker's own link comes with its first events or never; the CLI looks once a second (measured).
 const LINK_WAIT: Duration = Duration::from_secs(2);
@@ -287,7 +286,7 @@ impl Opening {
     /// The link that the worker gave, if it is one that may be shown.
     fn link(&self, host: &str) -> Option<Link> {
         self.early.iter().find_map(|event| match event {
-            Event::Link { url } if link::check(url, host).is_ok() => Some(Link { url: url.clone(), derived: false }),
+            Event::Link { url } if sdk::check_link(url, host).is_ok() => Some(Link { url: url.clone(), derived: false }),
             _ => None,
         })
     }

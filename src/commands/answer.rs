@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::cli::input;
 use crate::cli::settings::setting;
-use crate::cli::{self, Answer as Args};
+use crate::cli::{self, Answer as Args, input};
 use crate::context::{Context, Deadline};
-use crate::error::{Exit, NothingWaits, UsageError};
+use crate::error::{ChooseError, Exit, NothingWaits, UsageError};
 use crate::os::env;
 use crate::output;
 use crate::registry::Registry;
-use crate::registry::target::{self, ChooseError};
 use crate::runtime::pool;
 use crate::sdk::{Answer, Answered, Request, SdkError, Session};
 use crate::text::line::{Line, Tone};
+use crate::text::sanitise;
 use crate::view::journal::{self, Follower};
+use crate::view::notices;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// The host hears of it by an event.
@@ -27,7 +27,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Args) -> anyhow::Result
     let deadline = Deadline::new(limit);
     let registry = Registry::look()?;
     let wanted = args.target.session.as_deref();
-    let entry = match target::session(context, &registry, wanted).await {
+    let entry = match notices::target(context, &registry, wanted).await {
         Err(error) if says_nothing(&args) => return Err(mistaken(wanted, error)),
         chosen => chosen?,
     };
@@ -62,7 +62,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Args) -> anyhow::Result
     } else if let Some(url) = &url {
         context.terminal.data(url)?;
     } else {
-        context.terminal.say(&Line::new(Tone::Good, format!("answered: {}", output::sanitised(&request.what))));
+        context.terminal.say(&Line::new(Tone::Good, format!("answered: {}", sanitise::sanitised(&request.what))));
     }
     Ok(Exit::Done)
 }
@@ -101,7 +101,7 @@ async fn said(context: &mut Context<'_>, args: &Args, deadline: Deadline) -> any
 fn chosen(waiting: Vec<Request>, wanted: Option<&str>) -> anyhow::Result<Request> {
     let nothing = |what: String| NothingWaits { what }.into();
     let list = |requests: &[Request]| {
-        let lines = requests.iter().map(|request| output::sanitised(&format!("{}  {}", request.id, request.what)));
+        let lines = requests.iter().map(|request| sanitise::sanitised(&format!("{}  {}", request.id, request.what)));
         lines.collect::<Vec<_>>().join("\n  ")
     };
     let mut meant: Vec<Request> = match wanted {

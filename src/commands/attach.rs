@@ -10,16 +10,16 @@ use crate::cli::config::Config;
 use crate::context::Context;
 use crate::error::Exit;
 use crate::output::{self, Leave};
-use crate::registry::target;
 use crate::registry::{Record, Registry, SessionEntry};
 use crate::runtime::pool;
 use crate::sdk::{Request, SdkError, Session};
-use crate::session::driver::{Action, Keys, Switch, say_refusal};
-use crate::session::{self, switch};
+use crate::session::switch::{self, Switch};
 use crate::text::line::{Line, Tone};
 use crate::view::dialogue::{Dialogue, Heard};
 use crate::view::journal::Follower;
+use crate::view::keys::{Action, Keys};
 use crate::view::link::QrOptions;
+use crate::view::notices::{self, say_refusal};
 
 /// Longer than GitHub may take.
 const SWITCH_DEADLINE: Duration = Duration::from_mins(1);
@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) async fn run(context: &mut Context<'_>, args: Attach) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
     let registry = Registry::look()?;
-    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
     let mut dialogue = Dialogue::default();
     while let Some(record) = follower.there()? {
@@ -39,7 +39,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Attach) -> anyhow::Resu
     }
     dialogue.calm();
     context.terminal.let_ring(args.bell.bell || Config::get()?.bell);
-    session::show(context, &entry, &qr)?;
+    notices::show(context, &entry, &qr)?;
     let keys = context.terminal.open_keyboard()?;
     if keys {
         dialogue.keep_up(context, None);

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::cli::input;
-use crate::cli::{Cloud, CloudCommand, CloudLaunch, QrArgs};
+use crate::cli::{Cloud, CloudCommand, CloudLaunch, QrArgs, input};
 use crate::cloud::Ready;
 use crate::cloud::launch::{Launcher, Live};
 use crate::cloud::lookup::Lookup;

@@ -7,8 +7,7 @@ use std::time::Duration;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 
-use crate::cli::Shell;
-use crate::cli::help;
+use crate::cli::{Shell, help};
 use crate::registry::Registry;
 
 /// Whoever pressed Tab waits.

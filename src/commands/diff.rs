@@ -7,10 +7,11 @@ use crate::context::{Context, Deadline};
 use crate::error::Exit;
 use crate::output::{self, Update};
 use crate::registry::Registry;
-use crate::registry::target;
 use crate::runtime::pool;
 use crate::sdk::{Against, Session};
 use crate::text::line::{Line, Tone};
+use crate::text::sanitise;
+use crate::view::notices;
 
 /// A big repository is looked through.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -22,14 +23,14 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Diff) -> anyhow::Result
         _ => Against::Commit,
     };
     let registry = Registry::look()?;
-    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
     let looking = async {
         let runtime = pool::reach(&registry, &entry).await?;
         Session::of(&runtime, &entry.session_id).changes(against).await
     };
     let changes = context.step("looking at the changes", Deadline::new(TIMEOUT), looking).await?;
     for cut in changes.files.iter().filter(|change| change.is_truncated) {
-        let text = format!("{}: it is too long, and not all of it is here", output::sanitised(&cut.path));
+        let text = format!("{}: it is too long, and not all of it is here", sanitise::sanitised(&cut.path));
         context.tell(&Update::Caution(text))?;
     }
     if context.json {
@@ -42,7 +43,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Diff) -> anyhow::Result
     let patch = output::patch(&changes);
     // A patch is as it is; on a terminal it is only looked at.
     let text = if context.terminal.stdout_is_terminal() {
-        patch.lines().map(|line| output::sanitised(line) + "\n").collect()
+        patch.lines().map(|line| sanitise::sanitised(line) + "\n").collect()
     } else {
         patch
     };

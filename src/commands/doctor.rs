@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use crate::cli::config::Config;
 use crate::cli::settings::{setting, word};
-use crate::cli::{self, Doctor, KeepAwake, QrArgs};
+use crate::cli::{self, Doctor, QrArgs};
 use crate::context::{Context, Deadline};
-use crate::error::{Exit, Report};
-use crate::os::env;
-use crate::os::inhibit_sleep;
-use crate::os::state_dir;
+use crate::error::Exit;
+use crate::model::KeepAwake;
+use crate::os::{env, inhibit_sleep, state_dir};
 use crate::output::{self, Check, Finding};
 use crate::qr;
 use crate::registry::Registry;
 use crate::repo::{self, Repository};
+use crate::report::Report;
 use crate::runtime::choice::{self, Choice};
 use crate::runtime::pool::{self, Joined};
 use crate::view::link::QrOptions;
@@ -181,7 +181,7 @@ impl Examination {
             self.add("terminal", Finding::Ok, "stderr is no terminal: no keys, no QR code, a line a step");
             return;
         }
-        let surface = context.terminal.surface(crate::cli::When::Always);
+        let surface = context.terminal.surface(crate::model::When::Always);
         let request = qr::Request::default();
         let fits = surface.and_then(|(surface, _)| qr::Code::new(LINK).ok().map(|code| code.fit(request, surface, 2).is_ok()));
         let utf8 = if context.terminal.is_utf8() { "UTF-8" } else { "no UTF-8" };

@@ -8,14 +8,15 @@ use crate::cli::settings::setting;
 use crate::cli::{self, Interrupt};
 use crate::context::{Context, Deadline};
 use crate::error::Exit;
+use crate::model::Activity;
 use crate::os::env;
 use crate::output;
-use crate::registry::target;
-use crate::registry::{Activity, Registry};
+use crate::registry::Registry;
 use crate::runtime::pool;
 use crate::sdk::{SdkError, Session};
 use crate::text::line::{Line, Tone};
 use crate::view::journal::Follower;
+use crate::view::notices;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// The runtime stops at once, and may not say so (measured while MCP servers start): the session's journal does.
@@ -24,7 +25,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub(crate) async fn run(context: &mut Context<'_>, args: Interrupt) -> anyhow::Result<Exit> {
     let limit = setting(args.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?.unwrap_or(TIMEOUT);
     let registry = Registry::look()?;
-    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
     follower.skip()?;
     let was_busy = follower.activity != Activity::Idle;

@@ -9,10 +9,10 @@ use crate::cli::{List, RuntimeArgs};
 use crate::context::{Context, Deadline};
 use crate::error::Exit;
 use crate::output;
-use crate::registry::target;
 use crate::registry::{Found, Registry};
 use crate::runtime::choice::{self, Choice};
 use crate::runtime::pool;
+use crate::view::notices;
 
 /// Until a runtime has told of all sessions.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: List) -> anyhow::Result
         let state =
             if context.terminal.redraws_stdout() { (Vec::new(), text.clone()) } else { (sessions.clone(), String::new()) };
         if shown.as_ref() != Some(&state) {
-            target::say_notes(context, &notes);
+            notices::say_notes(context, &notes);
             if args.watch {
                 context.terminal.clear_stdout(shown.is_some())?;
             }
@@ -64,7 +64,7 @@ async fn all(context: &mut Context<'_>, args: &RuntimeArgs) -> anyhow::Result<Ex
     let mut stored = stored?;
     let Found { sessions, notes } = registry.sessions()?;
     stored.retain(|stored| !sessions.iter().any(|live| live.session_id == stored.id));
-    target::say_notes(context, &notes);
+    notices::say_notes(context, &notes);
     let (now, columns) = (Timestamp::now(), context.terminal.stdout_columns());
     let text = if context.json {
         output::list_document(&sessions, Some(&stored), &notes) + "\n"

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::Exit;
 use crate::output;
 use crate::registry::{Record, Registry};
+use crate::text::sanitise;
 use crate::view::journal;
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Logs) -> anyhow::Result<Exit> {
@@ -17,5 +18,5 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Logs) -> anyhow::Result
 fn in_words(record: &Record) -> Option<String> {
     let at = record.time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let lines = output::stamped(record.lines.clone(), &at);
-    (!lines.is_empty()).then(|| lines.iter().map(|line| output::sanitised(&line.text) + "\n").collect())
+    (!lines.is_empty()).then(|| lines.iter().map(|line| sanitise::sanitised(&line.text) + "\n").collect())
 }

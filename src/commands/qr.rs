@@ -5,15 +5,16 @@ use crate::context::Context;
 use crate::error::{Exit, NotShared};
 use crate::output;
 use crate::registry::Registry;
-use crate::registry::target;
+use crate::sdk;
 use crate::view::link::{self, QrOptions};
+use crate::view::notices;
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Qr) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
     let registry = Registry::look()?;
-    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
     let link = entry.link().ok_or_else(|| NotShared { session: entry.label().to_owned() })?;
-    link::check(link, &entry.login.host)?;
+    sdk::check_link(link, &entry.login.host)?;
     if context.json {
         context.terminal.data(&output::url_document(&entry))?;
     }

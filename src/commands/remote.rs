@@ -5,22 +5,23 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cli::settings::{setting, without_config};
-use crate::cli::{self, Off, On, Remote, TimeoutArgs};
+use crate::cli::{self, Off, On, TimeoutArgs};
 use crate::context::{Context, Deadline};
 use crate::error::Exit;
+use crate::model::Remote;
 use crate::os::env;
 use crate::output::Update;
-use crate::registry::target;
 use crate::registry::{Registry, SessionEntry};
-use crate::session::{self, switch};
+use crate::session::switch;
 use crate::view::link::QrOptions;
+use crate::view::notices;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) async fn on(context: &mut Context<'_>, args: On) -> anyhow::Result<Exit> {
     let qr = QrOptions::new(args.qr)?;
     let registry = Registry::look()?;
-    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
     switch::may_share(&entry, args.no_repo)?;
     let wanted = if args.export { Remote::Export } else { Remote::On };
     let was_off = registry.wanted(&entry.session_id).get() == Remote::Off;
@@ -40,14 +41,14 @@ pub(crate) async fn on(context: &mut Context<'_>, args: On) -> anyhow::Result<Ex
         // Somebody's off came after this.
         context.tell(&Update::Remote { remote: Remote::Off, url: None })?;
     } else {
-        session::show(context, &entry, &qr)?;
+        notices::show(context, &entry, &qr)?;
     }
     Ok(Exit::Done)
 }
 
 pub(crate) async fn off(context: &mut Context<'_>, args: Off) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
     let entry = switch(context, &registry, &entry, Remote::Off, args.timeout).await?;
     context.tell(&Update::Remote { remote: entry.remote, url: entry.link() })?;
     Ok(Exit::Done)

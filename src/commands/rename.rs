@@ -9,9 +9,9 @@ use crate::context::{Context, Deadline};
 use crate::error::Exit;
 use crate::output::{self, Update};
 use crate::registry::Registry;
-use crate::registry::target;
 use crate::runtime::pool;
 use crate::sdk::{SdkError, Session};
+use crate::view::notices;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The host hears of it by an event.
@@ -19,7 +19,7 @@ const SEEN_DEADLINE: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Rename) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let entry = target::session(context, &registry, Some(&args.session)).await?;
+    let entry = notices::target(context, &registry, Some(&args.session)).await?;
     let name = args.name;
     let renaming = async {
         let runtime = pool::reach(&registry, &entry).await?;

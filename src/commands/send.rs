@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use crate::cli::input;
 use crate::cli::settings::setting;
-use crate::cli::{self, Send};
+use crate::cli::{self, Send, input};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, InputNeeded, TurnFailed, UsageError, WAITING};
+use crate::model::Activity;
 use crate::os::env;
 use crate::output;
-use crate::registry::target;
-use crate::registry::{Activity, Registry};
+use crate::registry::Registry;
 use crate::runtime::pool;
 use crate::sdk::{Prompt, SdkError, Session};
 use crate::text::line::{Line, Tone};
+use crate::text::sanitise;
 use crate::view::journal::Follower;
+use crate::view::notices;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// As long as a day is no deadline.
@@ -38,7 +39,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
     let text = if args.prompt == "-" { input::text(context, deadline, "prompt").await? } else { args.prompt };
     let prompt = Prompt { text, files, mode: args.mode.map(|mode| mode.word().to_owned()) };
     let registry = Registry::look()?;
-    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
     follower.skip()?;
     let sending = async {
@@ -78,7 +79,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
     if context.json {
         context.terminal.data(&output::answer_document(&entry, answer.as_deref()))?;
     } else if let Some(answer) = answer {
-        let lines: Vec<String> = answer.lines().map(output::sanitised).collect();
+        let lines: Vec<String> = answer.lines().map(sanitise::sanitised).collect();
         context.terminal.print(&(lines.join("\n") + "\n"))?;
     }
     Ok(Exit::Done)

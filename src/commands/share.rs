@@ -7,15 +7,15 @@ use crate::context::{Context, Deadline};
 use crate::error::{Exit, NotShared};
 use crate::output;
 use crate::registry::Registry;
-use crate::registry::target;
 use crate::runtime::pool;
 use crate::sdk::{SdkError, Session, Visibility};
+use crate::view::notices;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Share) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
     let Some(url) = entry.link() else { return Err(NotShared { session: entry.label().to_owned() }.into()) };
     let wanted = args.visibility.word();
     let setting = async {

@@ -5,22 +5,23 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::config::Config;
-use crate::cli::input;
 use crate::cli::settings::{setting, word};
-use crate::cli::{self, OnDemand, OnHangup, Remote, SessionArgs, Start};
+use crate::cli::{self, OnDemand, OnHangup, SessionArgs, Start, input};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, UsageError};
-use crate::os::env;
-use crate::os::logind;
-use crate::repo::RepoError;
+use crate::model::Remote;
+use crate::os::{env, logind};
+use crate::output;
 use crate::repo::worktree::{self, Worktree};
+use crate::repo::{self, RepoError};
 use crate::runtime::choice::{self, Choice};
 use crate::sdk::{McpServers, Prompt, Rule, Secret, SessionOptions};
+use crate::session::Host;
+use crate::session::open::Plan;
 use crate::session::resume::{self, Which};
-use crate::session::{Host, Plan, handover};
 use crate::text::line::{Line, Tone};
 use crate::view::link::QrOptions;
-use crate::{output, repo};
+use crate::view::notices;
 
 /// From nothing to a link takes about a second (measured); on a train, longer.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -148,7 +149,7 @@ async fn open(
         return host.end(context, Err(error)).await;
     }
     host.show(context)?;
-    handover::caution(context, logind::kills().await);
+    notices::caution(context, logind::kills().await);
     Ok(Exit::Done)
 }
 

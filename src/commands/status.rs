@@ -9,17 +9,17 @@ use crate::cli::Target;
 use crate::context::Context;
 use crate::error::Exit;
 use crate::output::{self, Unshared};
-use crate::registry::target;
 use crate::registry::{Registry, SessionEntry};
 use crate::runtime::pool;
 use crate::sdk::{Session, Visibility};
+use crate::view::notices;
 
 /// The rest is known here, and not to wait for GitHub.
 const VISIBILITY_DEADLINE: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(context: &mut Context<'_>, target: Target) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let entry = target::session(context, &registry, target.session.as_deref()).await?;
+    let entry = notices::target(context, &registry, target.session.as_deref()).await?;
     let runtime = registry.runtime(&entry.runtime);
     let mut unshared = Vec::new();
     if let Some(ours) = runtime.as_ref().filter(|ours| !ours.isolated) {

@@ -10,11 +10,11 @@ use crate::cli::Stop;
 use crate::context::Context;
 use crate::error::Exit;
 use crate::output::{self, Stopped};
-use crate::registry::target;
-use crate::registry::{Found, Registry, SessionEntry};
+use crate::registry::{Found, Registry, SessionEntry, target};
 use crate::runtime::pool;
 use crate::sdk::{SdkError, Session};
 use crate::text::line::{Line, Tone};
+use crate::view::notices;
 
 /// How long a host gets to see that its session is closed, and to leave; the last one ends the runtime, too.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(8);
@@ -29,13 +29,13 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Stop) -> anyhow::Result
     let registry = Registry::look()?;
     let entries = if args.all {
         let Found { sessions, notes } = registry.sessions()?;
-        target::say_notes(context, &notes);
+        notices::say_notes(context, &notes);
         sessions
     } else if args.sessions.is_empty() {
-        vec![target::session(context, &registry, None).await?]
+        vec![notices::target(context, &registry, None).await?]
     } else {
         let Found { sessions: live, notes } = registry.sessions()?;
-        target::say_notes(context, &notes);
+        notices::say_notes(context, &notes);
         let mut entries = args.sessions.iter().map(|wanted| target::named(&live, wanted)).collect::<Result<Vec<_>, _>>()?;
         entries.sort_by(|one, other| one.session_id.cmp(&other.session_id));
         entries.dedup_by(|one, other| one.session_id == other.session_id);

@@ -7,17 +7,16 @@ use crate::context::{Context, Deadline};
 use crate::error::{Exit, NothingWaits, UsageError};
 use crate::output;
 use crate::registry::Registry;
-use crate::registry::target;
 use crate::runtime::pool;
 use crate::sdk::{RewindPoint, Session};
 use crate::text::line::{Line, Tone};
-use crate::view::question;
+use crate::view::{notices, question};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Undo) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
-    let entry = target::session(context, &registry, args.target.session.as_deref()).await?;
+    let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
     let looking = async {
         let runtime = pool::reach(&registry, &entry).await?;
         let session = Session::of(&runtime, &entry.session_id);

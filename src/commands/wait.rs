@@ -6,16 +6,17 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cli::{Awaited, Wait};
 use crate::context::Context;
-use crate::error::{DeadlinePassed, Exit, InputNeeded, Interrupted, WAITING};
-use crate::registry::target::{self, ChooseError};
-use crate::registry::{Activity, Registry};
+use crate::error::{ChooseError, DeadlinePassed, Exit, InputNeeded, Interrupted, WAITING};
+use crate::model::Activity;
+use crate::registry::Registry;
 use crate::sdk::SdkError;
 use crate::view::journal::Follower;
+use crate::view::notices;
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Wait) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
     let wanted = args.target.session.as_deref();
-    let entry = match target::session(context, &registry, wanted).await {
+    let entry = match notices::target(context, &registry, wanted).await {
         // It has ended already.
         Err(error)
             if args.what == Awaited::Ended

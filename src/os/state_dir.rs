@@ -1,9 +1,8 @@
 //! Where state lives: one private folder, made when it is first needed.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;

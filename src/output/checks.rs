@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::json::document;
-use super::sanitised;
+use crate::text::sanitise::sanitised;
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -9,8 +9,8 @@ use super::columns::{age, aligned, one_line};
 use super::human::activity_words;
 use super::json::document;
 use crate::cloud::{Created, Failure, Link, Order, Ready};
-use crate::error::Report;
-use crate::registry::Activity;
+use crate::model::Activity;
+use crate::report::Report;
 use crate::sdk::Task;
 use crate::text::line::{Line, Tone};
 

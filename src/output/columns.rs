@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::sanitised;
 use crate::sdk::Stored;
+use crate::text::sanitise::sanitised;
 
 /// The widest that a column of names gets, so that a long title does not push the rest away.
 const WIDEST: usize = 40;

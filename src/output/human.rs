@@ -2,15 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{Ending, Update, rules};
-use crate::cli::Remote;
-use crate::error::Report;
-use crate::registry::{Activity, Link, SessionEntry};
+use crate::model::{Activity, Link, Remote};
+use crate::registry::SessionEntry;
 use crate::repo::worktree::Worktree;
+use crate::report::Report;
 use crate::sdk::{ALLOW_ALL, Event, INTERACTIVE, Origin, Request, RequestKind, ServerState};
 use crate::text::line::{Line, Tone};
 
@@ -322,14 +321,6 @@ fn ended(ending: Ending) -> String {
         Ending::OutputClosed => "session ended: nobody reads stdout any more".to_owned(),
         Ending::Detached => "the session goes on".to_owned(),
         Ending::Failed => "session ended by an error".to_owned(),
-    }
-}
-
-/// The progress line while something is waited for.
-pub(crate) fn progress(step: &str, elapsed: Duration) -> String {
-    match elapsed.as_secs() {
-        0 => format!("{step}…"),
-        seconds => format!("{step}… {seconds} s"),
     }
 }
 

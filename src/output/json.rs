@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{Ending, Update};
-use crate::cli::Remote;
-use crate::error::Report;
+use crate::model::Remote;
 use crate::registry::SessionEntry;
+use crate::report::Report;
 use crate::sdk::{Event, Field, Origin, Request, ServerState};
 use crate::text::sanitise::is_harmless;
 

@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::columns::{age, aligned, one_line};
 use super::human::{model_words, time_left};
 use super::json::{self, document};
-use super::{rules, sanitised};
-use crate::cli::Remote;
-use crate::registry::{Link, RuntimeEntry, SessionEntry};
+use super::rules;
+use crate::model::{Link, Remote};
+use crate::registry::{RuntimeEntry, SessionEntry};
 use crate::sdk::Stored;
+use crate::text::sanitise::sanitised;
 
 /// So much of an id tells sessions apart, and is enough to name one.
 const SHORT_ID: usize = 8;

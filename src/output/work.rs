@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::human::waiting as request_lines;
 use super::json::{Input, document, input};
-use super::sanitised;
 use crate::registry::SessionEntry;
 use crate::sdk::{Against, Change, Changes, Request, Restored, RewindPoint, Rewound, Usage};
 use crate::text::line::{Line, Tone};
+use crate::text::sanitise::sanitised;
 
 /// What waits for an answer, with the ids by which it is answered.
 pub(crate) fn waiting_text(waiting: &[Request]) -> String {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Activity, Registry, is_plain};
-use crate::cli::Remote;
+use super::{Registry, is_plain};
+use crate::model::{Activity, Remote};
 use crate::os::state_dir::{self, StateError};
 use crate::sdk::{Field, Request, RequestKind, Tool, Warning};
 use crate::text::line::Line;

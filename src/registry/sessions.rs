@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::{Kind, Lock};
 use super::{Found, Registry, SCHEMA, ids, is_plain, read, remove, write};
-use crate::cli::Remote;
+use crate::model::{Activity, Link, Remote};
 use crate::os::process_id::Identity;
 use crate::os::state_dir::StateError;
 use crate::repo::worktree::Worktree;
@@ -92,54 +92,6 @@ pub(crate) struct SessionEntry {
     pub(crate) runtime: String,
     /// Its host.
     pub(crate) host: Identity,
-}
-
-/// Whether Mission Control gets what happens in a session, and is asked for commands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Link {
-    #[default]
-    Connected,
-    /// Nobody can tell: the runtime is not ours.
-    Unverified,
-    Lost,
-}
-
-impl Link {
-    /// The word for it, in the status and in JSON.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Link::Connected => "connected",
-            Link::Unverified => "unverified",
-            Link::Lost => "lost",
-        }
-    }
-}
-
-/// What a session is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Activity {
-    Working,
-    /// So many requests wait for a person.
-    Input(usize),
-    Idle,
-}
-
-impl Activity {
-    /// The word for it, in tables and JSON.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Activity::Working => "working",
-            Activity::Input(_) => "input",
-            Activity::Idle => "idle",
-        }
-    }
-
-    /// How many requests wait for a person.
-    pub(crate) fn waiting(self) -> usize {
-        if let Activity::Input(count) = self { count } else { 0 }
-    }
 }
 
 impl SessionEntry {

@@ -1,57 +1,30 @@
 //! Which session a command is about.
 
-use crate::context::Context;
+use std::path::Path;
+
+use crate::error::ChooseError;
 use crate::os::env;
-use crate::output;
+use crate::os::state_dir::StateError;
 use crate::registry::{Found, Registry, SessionEntry};
 use crate::repo::{self, Slug};
-use crate::text::line::{Line, Tone};
-
-/// Why no session is meant, or none that is known for sure.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ChooseError {
-    #[error("no live session has the name or id {wanted}")]
-    NotFound { wanted: String },
-    #[error("there is no live session")]
-    NoneLive,
-    #[error("none of the account's latest tasks has the id {wanted}")]
-    NoTask { wanted: String },
-    #[error("there is no session on disk that worked in this repository or folder")]
-    NoneStored,
-    #[error("no session on disk has the name or id {wanted}")]
-    NotStored { wanted: String },
-    #[error("several sessions are meant:{}", lines(candidates))]
-    Ambiguous { candidates: Vec<String> },
-}
-
-fn lines(candidates: &[String]) -> String {
-    candidates.iter().fold(String::new(), |text, candidate| text + "\n  " + candidate)
-}
+use crate::text::sanitise::sanitised;
 
 /// The session that `wanted` names; without it the only one of the current repository, or else of the machine.
 pub(crate) async fn session(
-    context: &mut Context<'_>,
     registry: &Registry,
+    directory: &Path,
     wanted: Option<&str>,
-) -> anyhow::Result<SessionEntry> {
+) -> Result<(Result<SessionEntry, ChooseError>, Vec<String>), StateError> {
     let Found { sessions, notes } = registry.sessions()?;
     let chosen = match wanted {
         Some(wanted) => named(&sessions, wanted),
         None if sessions.len() < 2 => only(sessions, || ChooseError::NoneLive),
         None => {
-            let here = of_this_repository(context, &sessions).await;
+            let here = of_this_repository(directory, &sessions).await;
             only(if here.is_empty() { sessions } else { here }, || ChooseError::NoneLive)
         }
     };
-    say_notes(context, &notes);
-    Ok(chosen?)
-}
-
-/// Says what was strange about the rest.
-pub(crate) fn say_notes(context: &mut Context<'_>, notes: &[String]) {
-    for note in notes {
-        context.terminal.say(&Line::new(Tone::Dim, format!("note: {note}")));
-    }
+    Ok((chosen, notes))
 }
 
 /// By name or id, or where that is none's, by the beginning of either.
@@ -72,7 +45,7 @@ fn only(mut found: Vec<SessionEntry>, none: impl Fn() -> ChooseError) -> Result<
             let name = entry.name.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
             let text = format!("{} ({name}{})", entry.session_id, entry.repository.as_deref().unwrap_or("no repository"));
             // A name of several lines is still one candidate.
-            output::sanitised(&text)
+            sanitised(&text)
         };
         return Err(ChooseError::Ambiguous { candidates: found.iter().map(candidate).collect() });
     }
@@ -80,11 +53,11 @@ fn only(mut found: Vec<SessionEntry>, none: impl Fn() -> ChooseError) -> Result<
 }
 
 /// Those that are attached to the repository of the current folder, or work in this very folder.
-async fn of_this_repository(context: &mut Context<'_>, sessions: &[SessionEntry]) -> Vec<SessionEntry> {
-    let slug = repo::find(&context.directory, &env::github_host()).await.ok().map(|repository| repository.slug);
+async fn of_this_repository(directory: &Path, sessions: &[SessionEntry]) -> Vec<SessionEntry> {
+    let slug = repo::find(directory, &env::github_host()).await.ok().map(|repository| repository.slug);
     let here = |entry: &&SessionEntry| {
         let attached = entry.repository.as_deref().and_then(Slug::parse);
-        entry.directory == context.directory || (attached.is_some() && attached == slug)
+        entry.directory == directory || (attached.is_some() && attached == slug)
     };
     sessions.iter().filter(here).cloned().collect()
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::lock::{Kind, Lock};
 use super::{Registry, is_plain};
-use crate::cli::Remote;
+use crate::model::Remote;
 use crate::os::state_dir::StateError;
 
 /// All words have the same length in the file: one write replaces one by another, also on a full disk.

@@ -8,9 +8,10 @@ use tokio::time::{sleep, timeout};
 use super::choice::Choice;
 use super::circumstances;
 use crate::context::{Context, Deadline};
-use crate::error::{Exit, Interrupted, Report};
+use crate::error::{Exit, Interrupted};
 use crate::os::state_dir;
 use crate::registry::{Circumstances, Launches, Lease, Registry, RuntimeEntry, SessionEntry};
+use crate::report::Report;
 use crate::sdk::{Cli, Login, Process, Runtime, SdkError, Server};
 use crate::text::line::{Line, Tone};
 
@@ -350,7 +351,7 @@ async fn end(context: &mut Context<'_>, server: &Server, runtime: Option<&Runtim
 /// Says where the logs are, if they may explain `error`.
 fn name_logs(context: &mut Context<'_>, server: &Server, error: Option<&anyhow::Error>) -> bool {
     let unexplained = error.is_some_and(|error| {
-        !crate::session::is_closed_output(error) && matches!(Report::from(error).exit, Exit::Failed | Exit::Deadline)
+        !crate::error::is_closed_output(error) && matches!(Report::from(error).exit, Exit::Failed | Exit::Deadline)
     });
     if let Some(logs) = server.log_dir().filter(|_| unexplained) {
         context.terminal.say(&Line::new(Tone::Dim, format!("log of the Copilot CLI: {}", logs.display())));

@@ -1,9 +1,8 @@
 //! Rules for tools, in the Copilot CLI's own words: `shell(git push)`, `shell(rm:*)`, `write`.
 
 use std::fmt;
-use std::str::FromStr;
-
 use std::path::Path;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -1,11 +1,9 @@
 //! A Copilot CLI in server mode that listens: how to reach it, and how to end it. Whoever has this can do both.
 
-use std::fmt;
-use std::fs;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fmt, fs, io};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};

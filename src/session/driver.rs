@@ -5,25 +5,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::switch::{self, Switched};
-use super::{Host, handover, hooks};
-use crate::cli::Remote;
+use super::{Host, hooks};
 use crate::context::{Context, Deadline};
-use crate::error::{Interrupted, Report, Seconds};
+use crate::error::Interrupted;
+use crate::model::Remote;
 use crate::os::logind;
 use crate::os::signals::Signal;
 use crate::output::{self, Ending, Leave, Update};
 use crate::registry::{Given, Registry, SessionEntry};
-use crate::sdk::{Event, INTERACTIVE, SdkError, Session};
+use crate::sdk::{self, Event, INTERACTIVE, SdkError, Session};
+use crate::session::switch::Switch;
 use crate::text::line::{Line, Tone};
 use crate::view::dialogue::Heard;
-use crate::view::link::{self, QrOptions};
+use crate::view::keys::{Action, Keys};
+use crate::view::link;
+use crate::view::notices::{self, say_refusal};
 
-/// How long `x` waits for its second press.
-const CONFIRM: Duration = Duration::from_secs(3);
 /// The events of a session that has ended are on their way to us, if they are not here.
 const LAST_EVENTS: Duration = Duration::from_millis(50);
 /// Starting the next host and attaching it takes a tenth of a second; on a busy machine more.
@@ -114,7 +114,7 @@ impl Host {
                     Ok(()) => {
                         // The session is another's by now, also where nobody reads this.
                         let _ = context.say_update(&Update::Detached);
-                        handover::caution(context, logind::kills().await);
+                        notices::caution(context, logind::kills().await);
                         return Ok(Ending::Detached);
                     }
                     Err(error) => {
@@ -276,7 +276,7 @@ impl Host {
         let before = (self.entry.remote, self.entry.url.clone());
         match event {
             Event::Link { url } => {
-                if let Err(error) = link::check(url, &self.entry.login.host) {
+                if let Err(error) = sdk::check_link(url, &self.entry.login.host) {
                     // One that may not be shown is no reason to end the session.
                     context.tell(&Update::Caution(error.to_string()))?;
                 } else {
@@ -415,7 +415,7 @@ impl Host {
         let before = (self.entry.remote, self.entry.url.clone());
         self.entry.remote = switched.remote;
         if let Some(url) = switched.url {
-            match link::check(&url, &self.entry.login.host) {
+            match sdk::check_link(&url, &self.entry.login.host) {
                 Ok(()) => self.entry.url = Some(url),
                 Err(error) => context.tell(&Update::Caution(error.to_string()))?,
             }
@@ -435,124 +435,6 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-/// The session goes on as it was.
-pub(crate) fn say_refusal(context: &mut Context<'_>, remote: Remote, error: &anyhow::Error) -> std::io::Result<()> {
-    let report = Report::from(error);
-    context.tell(&Update::Caution(format!("remote is {} still: {}", remote.word(), report.message)))?;
-    for hint in report.hints {
-        context.terminal.say(&Line::new(Tone::Plain, format!("hint: {hint}")));
-    }
-    Ok(())
-}
-
 async fn ended(session: Session) {
     session.ended().await;
-}
-
-/// What a key asks for, beyond what is done at once.
-pub(crate) enum Action {
-    None,
-    /// End the session.
-    Stop,
-    /// Leave it running.
-    Leave,
-    /// Switch remote to this.
-    Switch(Remote),
-}
-
-/// The keys of a view, in the terminal of the host and in others.
-pub(crate) struct Keys {
-    leave: Leave,
-    /// What `r` switches on.
-    mode: Remote,
-    /// Until when a second `x` ends the session.
-    armed_until: Option<Instant>,
-}
-
-impl Keys {
-    pub(crate) fn new(leave: Leave, remote: Remote) -> Self {
-        let mode = if remote == Remote::Off { Remote::On } else { remote };
-        Self { leave, mode, armed_until: None }
-    }
-
-    /// Does what a key is for, or says what is to be done.
-    pub(crate) fn press(&mut self, context: &mut Context<'_>, entry: &SessionEntry, qr: &QrOptions, key: char) -> Action {
-        let say = |context: &mut Context<'_>, text: &str| context.terminal.say(&Line::new(Tone::Dim, text));
-        let confirmed = self.armed_until.is_some_and(|until| Instant::now() < until);
-        self.armed_until = (key == 'x').then(|| Instant::now() + CONFIRM);
-        match (key, entry.link()) {
-            ('x', _) if confirmed => return Action::Stop,
-            ('x', _) => say(context, &format!("press x again within {} to end the session", Seconds(CONFIRM))),
-            // d denies what waits: l leaves in any case.
-            ('d' | 'l', _) => return Action::Leave,
-            ('r', _) => return Action::Switch(if entry.remote == Remote::Off { self.mode } else { Remote::Off }),
-            ('?', _) => output::help_lines(self.leave).iter().for_each(|line| context.terminal.say(line)),
-            ('q' | 'o' | 'c', None) if entry.remote != Remote::Off => say(context, "there is no link yet"),
-            ('q' | 'o' | 'c', None) => say(context, "remote is off, so there is no link; r switches it on"),
-            (key, Some(link)) => link::key(context, link, entry.demo, qr, key),
-            _ => {}
-        }
-        Action::None
-    }
-}
-
-/// A switch of remote that is under way, at most one.
-pub(crate) struct Switch<T>(Option<JoinHandle<anyhow::Result<T>>>);
-
-impl<T: Send + 'static> Switch<T> {
-    pub(crate) fn idle() -> Self {
-        Self(None)
-    }
-
-    pub(crate) fn is_idle(&self) -> bool {
-        self.0.is_none()
-    }
-
-    /// Starts to switch, unless that is under way or not allowed; says so.
-    pub(crate) fn begin(
-        &mut self,
-        context: &mut Context<'_>,
-        entry: &SessionEntry,
-        remote: Remote,
-        switch: impl Future<Output = anyhow::Result<T>> + Send + 'static,
-    ) {
-        let say = |context: &mut Context<'_>, text: &str| context.terminal.say(&Line::new(Tone::Dim, text));
-        if !self.is_idle() {
-            return say(context, "remote is being switched already");
-        }
-        if remote != Remote::Off
-            && let Err(error) = switch::may_share(entry, false)
-        {
-            let _ = say_refusal(context, entry.remote, &error.into());
-            return;
-        }
-        say(context, &format!("switching remote {}…", remote.word()));
-        self.start(switch);
-    }
-
-    fn start(&mut self, switch: impl Future<Output = anyhow::Result<T>> + Send + 'static) {
-        *self = Self(Some(tokio::spawn(switch)));
-    }
-
-    /// Waits for the end of the switch, for ever without one. Cancel-safe.
-    pub(crate) async fn done(&mut self) -> anyhow::Result<T> {
-        if let Some(task) = &mut self.0
-            && let Ok(switched) = task.await
-        {
-            self.0 = None;
-            return switched;
-        }
-        // There is none, or it panicked, which the panic's own message tells.
-        self.0 = None;
-        pending().await
-    }
-}
-
-impl<T> Drop for Switch<T> {
-    /// What is not waited for is not to go on behind our back.
-    fn drop(&mut self) {
-        if let Some(task) = &self.0 {
-            task.abort();
-        }
-    }
 }

@@ -26,20 +26,18 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::Host;
 use super::driver::View;
 use super::queue::{Queue, Servers};
-use super::{Host, Progress};
-use crate::cli::{Hook, KeepAwake, Remote};
 use crate::context::{Context, Deadline};
-use crate::os::env;
+use crate::model::{Hook, KeepAwake, Remote};
 use crate::os::process_id::Identity;
-use crate::os::state_dir;
+use crate::os::{env, state_dir};
 use crate::output::Update;
 use crate::registry::{self, Registry, SessionEntry};
 use crate::runtime::choice::Choice;
 use crate::runtime::pool::Joined;
-use crate::sdk::{Event, Events, Session, SessionOptions, Stage};
-use crate::text::line::{Line, Tone};
+use crate::sdk::{Event, Events, Progress, Session, SessionOptions, Stage};
 use crate::view::link::QrOptions;
 
 /// The first argument that makes this program the next host of a session.
@@ -224,16 +222,6 @@ impl Host {
             host.ready(context);
         }
         Ok(Some(host))
-    }
-}
-
-/// Says where a session in the background does not outlive the login, and what helps.
-pub(crate) fn caution(context: &mut Context<'_>, killed_at_logout: bool) {
-    if killed_at_logout {
-        let text = "warning: the session ends when you log out (KillUserProcesses=yes in logind.conf)";
-        context.terminal.say(&Line::new(Tone::Attention, text));
-        let hint = "hint: to keep it, start it like this: systemd-run --user --scope copilot-remote start --detach";
-        context.terminal.say(&Line::new(Tone::Plain, hint));
     }
 }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use tokio::task::JoinSet;
 
 use super::Host;
-use crate::cli::{Hook, HookEvent, Remote};
 use crate::context::Context;
+use crate::model::{Hook, HookEvent, Link, Remote};
 use crate::os::env;
 use crate::os::hook_command::{self, Job};
 use crate::output::{self, Update};
-use crate::registry::{Link, SessionEntry};
+use crate::registry::SessionEntry;
 use crate::sdk::Event;
 
 /// So many of one event run at once; an agent that asks for a thousand things does not start a thousand processes.

@@ -3,11 +3,10 @@
 use tokio::task::JoinHandle;
 
 use super::Host;
-use crate::cli::{KeepAwake, Remote};
 use crate::context::{Context, Deadline};
+use crate::model::{Activity, KeepAwake, Remote};
 use crate::os::inhibit_sleep::{self, Awake};
 use crate::output::Update;
-use crate::registry::Activity;
 
 #[derive(Debug)]
 pub(super) struct Sleep {

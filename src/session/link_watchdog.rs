@@ -13,10 +13,9 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
 use super::Host;
 use super::driver::View;
-use crate::cli::Remote;
 use crate::context::Context;
+use crate::model::{Link, Remote};
 use crate::output::Update;
-use crate::registry::Link;
 use crate::runtime::pool;
 use crate::sdk::{LinkLog, Server, Sign, Trouble};
 

@@ -4,13 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::link_watchdog::Watchdog;
 use super::{Host, switch};
-use crate::cli::Remote;
 use crate::context::{Context, Deadline};
+use crate::model::Remote;
 use crate::output::Update;
 use crate::runtime::pool;
-use crate::sdk::{SdkError, Session, Stage};
+use crate::sdk::{self, SdkError, Session, Stage};
 use crate::text::line::{Line, Tone};
-use crate::view::link;
 
 /// A relaunch and a resume take a second (measured).
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -62,7 +61,7 @@ impl Host {
             if error.is::<crate::error::Interrupted>() {
                 return Err(error);
             }
-            super::driver::say_refusal(context, Remote::Off, &error)?;
+            crate::view::notices::say_refusal(context, Remote::Off, &error)?;
             self.share_later(context, &error);
         }
         self.publish(context);
@@ -111,7 +110,7 @@ impl Host {
         let sharing = switch::again(&registry, &session, None);
         let switched = context.step("waiting for Mission Control", deadline, sharing).await?;
         if let Some(url) = switched.url {
-            link::check(&url, &self.entry.login.host)?;
+            sdk::check_link(&url, &self.entry.login.host)?;
             self.entry.url = Some(url);
         }
         self.entry.remote = switched.remote;

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cli::Remote;
 use crate::context::{Context, Deadline};
-use crate::error::{Interrupted, UsageError};
+use crate::error::{ChooseError, Interrupted, UsageError};
+use crate::model::Remote;
 use crate::output;
-use crate::registry::target::ChooseError;
 use crate::registry::{Given, Registry};
 use crate::repo::Slug;
 use crate::sdk::{Events, Runtime, SdkError, Session, SessionOptions, Stage, Stored};

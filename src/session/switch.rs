@@ -1,19 +1,22 @@
 //! Switching remote, from any terminal: what is wanted is written down first, and the last word wins (see [`Wanted`]).
 
+use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::remote_mode;
-use crate::cli::Remote;
+use crate::context::Context;
 use crate::error::DeadlinePassed;
+use crate::model::Remote;
 use crate::os::state_dir::StateError;
 use crate::registry::{Registry, SessionEntry, Switching, Wanted};
 use crate::repo::RepoError;
 use crate::runtime::pool;
-use crate::sdk::{SdkError, Session, Warning};
-use crate::view::link;
+use crate::sdk::{self, RemoteMode, SdkError, Session, Warning};
+use crate::text::line::{Line, Tone};
+use crate::view::notices::say_refusal;
 
 /// Enable answers within 10 s when GitHub hangs on the session, and never when it hangs on the repository (measured).
 const DEADLINE: Duration = Duration::from_secs(45);
@@ -153,7 +156,7 @@ pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: R
             let mut entry = registry.session(id)?.ok_or(SdkError::SessionEnded)?;
             entry.remote = remote;
             if let Some(url) = url {
-                link::check(&url, &entry.login.host)?;
+                sdk::check_link(&url, &entry.login.host)?;
                 entry.url = Some(url);
             }
             Ok((entry, false))
@@ -249,5 +252,74 @@ pub(crate) fn may_share(entry: &SessionEntry, no_repo: bool) -> Result<(), RepoE
         Ok(())
     } else {
         Err(RepoError::NotAttached { path: entry.directory.clone() })
+    }
+}
+
+/// A switch of remote that is under way, at most one.
+pub(crate) struct Switch<T>(Option<JoinHandle<anyhow::Result<T>>>);
+
+impl<T: Send + 'static> Switch<T> {
+    pub(crate) fn idle() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Starts to switch, unless that is under way or not allowed; says so.
+    pub(crate) fn begin(
+        &mut self,
+        context: &mut Context<'_>,
+        entry: &SessionEntry,
+        remote: Remote,
+        switch: impl Future<Output = anyhow::Result<T>> + Send + 'static,
+    ) {
+        let say = |context: &mut Context<'_>, text: &str| context.terminal.say(&Line::new(Tone::Dim, text));
+        if !self.is_idle() {
+            return say(context, "remote is being switched already");
+        }
+        if remote != Remote::Off
+            && let Err(error) = may_share(entry, false)
+        {
+            let _ = say_refusal(context, entry.remote, &error.into());
+            return;
+        }
+        say(context, &format!("switching remote {}…", remote.word()));
+        self.start(switch);
+    }
+
+    pub(super) fn start(&mut self, switch: impl Future<Output = anyhow::Result<T>> + Send + 'static) {
+        *self = Self(Some(tokio::spawn(switch)));
+    }
+
+    /// Waits for the end of the switch, for ever without one. Cancel-safe.
+    pub(crate) async fn done(&mut self) -> anyhow::Result<T> {
+        if let Some(task) = &mut self.0
+            && let Ok(switched) = task.await
+        {
+            self.0 = None;
+            return switched;
+        }
+        // There is none, or it panicked, which the panic's own message tells.
+        self.0 = None;
+        pending().await
+    }
+}
+
+impl<T> Drop for Switch<T> {
+    /// What is not waited for is not to go on behind our back.
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
+}
+
+pub(super) fn remote_mode(remote: Remote) -> Option<RemoteMode> {
+    match remote {
+        Remote::On => Some(RemoteMode::On),
+        Remote::Export => Some(RemoteMode::Export),
+        Remote::Off => None,
     }
 }

@@ -3,12 +3,11 @@
 //! One thread writes to both streams, in order. Who writes waits a moment for the outcome at most; what is still to be written tells
 //! whether the reader has stalled.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 /// How long a line of data waits to hear whether anybody reads: a pipe without a reader says so at once.
 const OUTCOME: Duration = Duration::from_millis(200);

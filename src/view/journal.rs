@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
-use crate::error::Exit;
-use crate::registry::target::{self, ChooseError};
-use crate::registry::{Activity, Reader, Record, Registry};
+use crate::error::{ChooseError, Exit};
+use crate::model::Activity;
+use crate::registry::{Reader, Record, Registry};
 use crate::sdk::{Request, SdkError};
+use crate::view::notices;
 
 /// How often it is looked for something new …
 const POLL: Duration = Duration::from_millis(20);
@@ -18,7 +19,7 @@ const LIVENESS_POLL: Duration = Duration::from_millis(200);
 
 /// The journal of the session that is meant, or of the one that has ended whose id starts so.
 pub(crate) async fn choose(context: &mut Context<'_>, registry: &Registry, wanted: Option<&str>) -> anyhow::Result<Follower> {
-    let id = match (target::session(context, registry, wanted).await, wanted) {
+    let id = match (notices::target(context, registry, wanted).await, wanted) {
         (Ok(entry), _) => entry.session_id,
         (Err(error), Some(wanted)) if matches!(error.downcast_ref(), Some(ChooseError::NotFound { .. })) => {
             match registry.journals(wanted).as_slice() {

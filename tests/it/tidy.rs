@@ -1,5 +1,6 @@
 //! Rules about the source that the compiler does not know.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,23 +43,104 @@ fn every_concern_has_one_place() {
     }
 }
 
-/// The layers import downward only.
+/// The modules of the top level, and what each of them imports outside of its tests. `session::core` is a module of its own: it is the
+/// pure part of the folder.
+fn imports() -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
+    let mut imports: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for (file, content) in sources() {
+        let module = module_of(&file);
+        // `lib.rs` and `main.rs` stand above all of them; tests may look anywhere.
+        if matches!(module.as_str(), "lib" | "main" | "fuzz_tests") {
+            continue;
+        }
+        let code = content.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let found = imports.entry(module.clone()).or_default();
+        for path in
+            code.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| line.split("crate::").skip(1))
+        {
+            let other = if path.starts_with("session::core") { "session::core" } else { first_word(path) };
+            if !other.is_empty() && other != module {
+                found.entry(other.to_owned()).or_default().insert(file.clone());
+            }
+        }
+    }
+    imports
+}
+
+fn module_of(file: &str) -> String {
+    let path = file.trim_start_matches("src/").trim_end_matches(".rs");
+    if path.starts_with("session/core") { "session::core".to_owned() } else { path.split('/').next().unwrap().to_owned() }
+}
+
+fn first_word(text: &str) -> &str {
+    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap_or_default()
+}
+
+/// The layers, from the ground up: each module stands one above the highest one that it imports. What is left imports in a circle.
+fn layers() -> Result<Vec<Vec<String>>, String> {
+    let mut left = imports();
+    let mut layers: Vec<Vec<String>> = Vec::new();
+    while !left.is_empty() {
+        let placed: BTreeSet<&String> = layers.iter().flatten().collect();
+        let floor: Vec<String> = left
+            .iter()
+            .filter(|(_, imported)| imported.keys().all(|other| placed.contains(other) || !left.contains_key(other)))
+            .map(|(module, _)| module.clone())
+            .collect();
+        if floor.is_empty() {
+            let arrows = left.iter().flat_map(|(module, imported)| {
+                let upward = imported.iter().filter(|(other, _)| left.contains_key(*other));
+                upward.map(move |(other, files)| format!("  {module} imports {other} in {files:?}"))
+            });
+            return Err(arrows.collect::<Vec<_>>().join("\n"));
+        }
+        left.retain(|module, _| !floor.contains(module));
+        layers.push(floor);
+    }
+    Ok(layers)
+}
+
+/// No modules import each other in a circle, so that imports run downward; `docs/architecture.md` draws the layers as they are.
 #[test]
 fn modules_import_downward() {
-    let rules: [(&str, &[&str]); 7] = [
-        ("src/cli.rs", &["crate::"]),
-        ("src/qr", &["crate::"]),
-        ("src/sdk", &["crate::session", "crate::context", "crate::output", "crate::error", "crate::cli", "crate::repo"]),
-        ("src/output", &["crate::session", "crate::context", "crate::terminal", "crate::os::state_dir"]),
-        ("src/registry", &["crate::session", "crate::context", "crate::terminal", "crate::output", "crate::error"]),
-        ("src/os/process_id.rs", &["crate::"]),
-        ("src/demo", &["crate::"]),
+    let layers = layers().unwrap_or_else(|arrows| panic!("these modules import each other in a circle:\n{arrows}"));
+    let drawing: Vec<String> = layers.iter().rev().map(|layer| layer.join("  ")).collect();
+    let drawing = format!("```text\n{}\n```", drawing.join("\n"));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("<!-- layers -->\n").expect("docs/architecture.md marks where the layers stand");
+    let (_, after) = rest.split_once("\n<!-- end of layers -->").expect("docs/architecture.md marks where the layers end");
+    let expected = format!("{before}<!-- layers -->\n{drawing}\n<!-- end of layers -->{after}");
+    if text != expected {
+        fs::write(&file, &expected).unwrap();
+        panic!("docs/architecture.md did not show the layers as they are; it was written anew: look at it, and commit it");
+    }
+}
+
+/// The rules of a session are pure: they read no clock, do no input or output, and wait for nothing.
+#[test]
+fn the_core_is_pure() {
+    let forbidden = [
+        "tokio",
+        "async ",
+        ".await",
+        "std::fs",
+        "std::io",
+        "std::net",
+        "std::process",
+        "std::env",
+        "::now()",
+        "crate::os",
+        "crate::terminal",
+        "crate::context",
+        "Registry",
+        "SystemTime",
     ];
-    for (file, content) in sources() {
-        for (place, forbidden) in rules {
-            for text in forbidden.iter().filter(|_| file.starts_with(place)) {
-                assert!(!content.contains(text), "{file} imports {text}");
-            }
+    for (file, content) in sources().into_iter().filter(|(file, _)| file.starts_with("src/session/core")) {
+        let code = content.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+        for text in forbidden {
+            let line = code.lines().find(|line| !line.trim_start().starts_with("//") && line.contains(text));
+            assert_eq!(line, None, "{file} is not pure: {text}");
         }
     }
 }
