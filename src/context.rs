@@ -108,6 +108,14 @@ impl<'a> Context<'a> {
         self.journal = None;
     }
 
+    /// The journal may have been removed: what is told from now on is written to a new one.
+    pub(crate) fn restore_journal(&mut self) {
+        let Some(journal) = &mut self.journal else { return };
+        if let Err(error) = journal.restore() {
+            self.warn_once(Err(error), "logs and events have gaps");
+        }
+    }
+
     /// Removes the journal of a session that did not come about.
     pub(crate) fn discard_journal(&mut self) {
         if let Some(journal) = self.journal.take() {
@@ -119,19 +127,19 @@ impl<'a> Context<'a> {
     pub(crate) fn record(&mut self, update: &Update<'_>) {
         let Some(journal) = &mut self.journal else { return };
         if let Some(written) = journal.add(output::human_lines(update, None), output::json_line(update).as_deref()) {
-            self.told_once(written, "logs and events have gaps");
+            self.warn_once(written, "logs and events have gaps");
         }
     }
 
     /// What is written down next happens while the session is at this.
-    pub(crate) fn at(&mut self, activity: Activity) {
+    pub(crate) fn set_activity(&mut self, activity: Activity) {
         if let Some(journal) = &mut self.journal {
-            journal.at(activity);
+            journal.set_activity(activity);
         }
     }
 
     /// A session goes on where nothing can be written (a full disk); that, and what does not work then, is said once.
-    pub(crate) fn told_once(&mut self, written: Result<(), impl Into<anyhow::Error>>, consequence: &'static str) {
+    pub(crate) fn warn_once(&mut self, written: Result<(), impl Into<anyhow::Error>>, consequence: &'static str) {
         match written {
             Ok(()) => drop(self.troubles.remove(consequence)),
             Err(error) if self.troubles.insert(consequence) => {

@@ -72,12 +72,16 @@ pub(crate) struct Found {
 impl Registry {
     /// To write to: makes the folders that are missing.
     pub(crate) fn create() -> anyhow::Result<Self> {
-        let folder = state_dir::state_dir()?;
-        state_dir::make_private(&folder)?;
-        let registry = Self { folder };
-        state_dir::make_private(&registry.sessions_dir())?;
-        state_dir::make_private(&registry.runtimes_dir())?;
+        let registry = Self { folder: state_dir::state_dir()? };
+        registry.make_folders()?;
         Ok(registry)
+    }
+
+    /// Makes the folders that are missing.
+    pub(crate) fn make_folders(&self) -> Result<(), StateError> {
+        [self.folder.clone(), self.sessions_dir(), self.runtimes_dir()]
+            .iter()
+            .try_for_each(|folder| state_dir::make_private(folder))
     }
 
     /// To read: a folder that is missing holds nothing.

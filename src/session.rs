@@ -1,10 +1,12 @@
 //! The life of one session: opened, followed (see [`view`]), handed over (see [`handover`]) or closed.
 
+mod clock;
+mod core;
 pub(crate) mod driver;
 pub(crate) mod handover;
 mod hooks;
 mod keep_awake;
-mod link_watchdog;
+mod link_watch;
 pub(crate) mod open;
 mod permits;
 mod queue;
@@ -15,14 +17,14 @@ mod trust;
 mod wishes;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::time::timeout;
 
 use self::open::{Opening, Plan, chosen, create, undo};
 use crate::context::{Context, Deadline};
 use crate::error::{Exit, is_closed_output};
-use crate::model::{HookEvent, Remote};
+use crate::model::HookEvent;
 use crate::output::{self, Ending, Update};
 use crate::registry::{self, Registry, SessionEntry};
 use crate::report::Report;
@@ -33,9 +35,10 @@ use crate::view::dialogue::Dialogue;
 use crate::view::journal::Follower;
 use crate::view::link::QrOptions;
 use crate::view::notices;
+use clock::Clock;
 use hooks::Hooks;
 use keep_awake::Sleep;
-use link_watchdog::Watchdog;
+use link_watch::Watch;
 use permits::Permits;
 use queue::Queue;
 
@@ -56,22 +59,19 @@ pub(crate) struct Host {
     early: VecDeque<Event>,
     entry: SessionEntry,
     progress: Progress,
-    /// When the connection to the runtime was mended.
-    recoveries: Vec<Instant>,
+    /// What the rules remember.
+    core: core::State,
+    clock: Clock,
     dialogue: Dialogue,
     permits: Permits,
     queue: Queue,
-    watchdog: Watchdog,
+    watch: Watch,
     sleep: Sleep,
     hooks: Hooks,
     /// What the agent said last.
     last_said: String,
     /// The hooks for a session that is ready were run.
     told_ready: bool,
-    /// Mission Control lost the session, and does not have it again.
-    link_lost: bool,
-    /// When sharing is tried again that failed after a recovery.
-    share_at: Option<tokio::time::Instant>,
     options: SessionOptions,
     choice: Choice,
     qr: QrOptions,
@@ -82,16 +82,15 @@ impl Host {
     pub(crate) async fn open(context: &mut Context<'_>, mut plan: Plan) -> anyhow::Result<Self> {
         let registry = Registry::create()?;
         let mut joined = pool::acquire(context, &registry, &plan.runtime, plan.deadline, None).await?;
-        let watchdog = Watchdog::new(&joined.entry.server);
+        let watch = Watch::new(&joined.entry.server);
         let created = Box::pin(create(context, &registry, &mut joined, &mut plan)).await;
         let (session, events, login) = match created {
             Ok(created) => created,
             Err(error) => return Err(undo(context, joined, None, error).await),
         };
         let mut opening = Opening { registry: &registry, session: &session, events, early: VecDeque::new(), login };
-        let connection = watchdog.first_state();
-        match opening.share(context, &joined, &plan, connection).await {
-            Ok((entry, hold)) => Ok(Self {
+        match opening.share(context, &joined, &plan, watch.has_log()).await {
+            Ok((entry, hold, core, clock)) => Ok(Self {
                 choice: chosen(&plan.runtime, &joined),
                 registry: registry.clone(),
                 hold,
@@ -100,17 +99,16 @@ impl Host {
                 session,
                 entry,
                 progress: Progress::default(),
-                recoveries: Vec::new(),
+                core,
+                clock,
                 dialogue: Dialogue::default(),
                 permits: Permits::default(),
                 queue: Queue::default(),
-                watchdog,
+                watch,
                 sleep: Sleep::new(plan.keep_awake),
                 hooks: Hooks::new(plan.hooks),
                 last_said: String::new(),
                 told_ready: false,
-                link_lost: false,
-                share_at: None,
                 options: plan.options,
                 qr: plan.qr,
                 joined,
@@ -223,16 +221,23 @@ impl Host {
         next(&mut self.early, &mut self.events).await
     }
 
+    /// Puts into the entry what the rules and the events say.
+    fn describe(&mut self) {
+        self.entry.activity = self.progress.activity();
+        self.entry.remote = self.core.remote();
+        self.entry.connection = self.core.link();
+        self.entry.until = self.core.until();
+    }
+
     /// Lets other terminals see how things are.
     fn publish(&mut self, context: &mut Context<'_>) {
-        self.entry.activity = self.progress.activity();
-        self.entry.until = self.entry.until.filter(|_| self.entry.remote != Remote::Off);
-        context.at(self.entry.activity);
-        if self.hold.shows(&self.entry) {
+        self.describe();
+        context.set_activity(self.entry.activity);
+        if self.hold.is_published(&self.entry) {
             return;
         }
         let published = self.hold.publish(&self.entry);
-        context.told_once(published, "other terminals do not see what changes");
+        context.warn_once(published, "other terminals do not see what changes");
     }
 }
 

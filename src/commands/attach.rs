@@ -131,7 +131,9 @@ async fn follow(
                             let switched = timeout(SWITCH_DEADLINE, switch::switch_from_outside(&registry, &id, remote)).await;
                             switched.unwrap_or_else(|_| Err(SdkError::Deadline { step: "switching remote", limit: SWITCH_DEADLINE }.into()))
                         };
-                        switch.begin(context, &entry, remote, switching);
+                        if switch.allows(context, &entry, remote) {
+                            switch.start(switching);
+                        }
                     }
                 },
             },

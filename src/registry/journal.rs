@@ -108,6 +108,18 @@ impl Registry {
 }
 
 impl Journal {
+    /// Begins a new file where this one was removed.
+    pub(crate) fn restore(&mut self) -> Result<(), StateError> {
+        if self.path.exists() {
+            return Ok(());
+        }
+        let failed = |source| StateError::Write { file: self.path.clone(), source };
+        state_dir::log_dir().map_err(|error| failed(io::Error::other(error.to_string())))?;
+        self.file = open(&self.path).map_err(failed)?;
+        (self.length, self.broken) = (0, false);
+        Ok(())
+    }
+
     /// Removes it.
     pub(crate) fn remove(self) {
         super::remove(&self.path);
@@ -115,7 +127,7 @@ impl Journal {
     }
 
     /// From now on the session is at this; the next record says so.
-    pub(crate) fn at(&mut self, activity: Activity) {
+    pub(crate) fn set_activity(&mut self, activity: Activity) {
         self.activity = activity;
     }
 

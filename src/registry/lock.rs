@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_millis(2);
 /// A lock, held until it is dropped; the kernel frees it when the process dies, however that happens.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    #[expect(dead_code, reason = "the lock lasts as long as it is open")]
+    /// The lock lasts as long as this is open.
     file: File,
     path: PathBuf,
 }
@@ -69,6 +69,11 @@ impl Lock {
             Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(source)) => Err(no_locks(path, source)),
         }
+    }
+
+    /// Whether its file is still there: somebody may have removed it, or the folder.
+    pub(super) fn is_on_disk(&self) -> bool {
+        is_at(&self.file, &self.path)
     }
 
     /// Gives it up, with its file. Only who holds it alone may do so.

@@ -55,7 +55,7 @@ impl RuntimeEntry {
 
 /// A host's share in a runtime, for as long as it is held.
 #[derive(Debug)]
-pub(crate) struct Lease(#[expect(dead_code, reason = "held until it is dropped")] Lock);
+pub(crate) struct Lease(Lock);
 
 /// The turn to launch, join or leave: while it lasts nobody else does.
 #[derive(Debug)]
@@ -95,6 +95,24 @@ impl Registry {
     fn runtime_file(&self, id: &str, kind: &str) -> PathBuf {
         debug_assert!(is_plain(id));
         self.runtimes_dir().join(format!("{id}.{kind}"))
+    }
+}
+
+impl Registry {
+    /// Whether others find a runtime that this process uses: somebody may have removed files.
+    pub(crate) fn is_on_disk(&self, id: &str, lease: &Lease) -> bool {
+        lease.0.is_on_disk() && self.runtime_file(id, "json").exists()
+    }
+
+    /// Makes what was removed of a runtime that this process uses anew. A lock that somebody else holds is tried again later.
+    pub(crate) fn restore_runtime(&self, entry: &RuntimeEntry, lease: &mut Lease) -> Result<(), StateError> {
+        self.make_folders()?;
+        if !lease.0.is_on_disk()
+            && let Some(lock) = Lock::try_take(&self.runtime_file(&entry.id, "lock"), Kind::Shared)?
+        {
+            lease.0 = lock;
+        }
+        if self.runtime_file(&entry.id, "json").exists() { Ok(()) } else { self.publish_runtime(entry) }
     }
 }
 

@@ -187,7 +187,7 @@ pub(crate) struct Host {
 
 impl Host {
     /// Takes hold of a session before it is published; or of one that its host hands over.
-    pub(crate) async fn take(registry: &Registry, session: &str) -> Result<Self, StateError> {
+    pub(crate) async fn acquire(registry: &Registry, session: &str) -> Result<Self, StateError> {
         let lock = Lock::take(&registry.session_file(session, "lock"), Kind::Exclusive).await?;
         Ok(Self { registry: registry.clone(), session: session.to_owned(), lock: Some(lock), published: None })
     }
@@ -199,18 +199,37 @@ impl Host {
         Ok(())
     }
 
-    /// Whether others see this already.
-    pub(crate) fn shows(&self, entry: &SessionEntry) -> bool {
+    /// Whether this is what was written last.
+    pub(crate) fn is_published(&self, entry: &SessionEntry) -> bool {
         self.published.as_ref() == Some(entry)
     }
 
+    /// Whether others find the session, and see this: somebody may have removed files, or a write may have failed.
+    pub(crate) fn is_on_disk(&self, entry: &SessionEntry) -> bool {
+        self.lock.as_ref().is_none_or(Lock::is_on_disk) && self.registry.entry(&self.session).as_ref() == Some(entry)
+    }
+
+    /// Makes what was removed anew: the folders and the lock. The entry is written by the next [`Host::publish`].
+    pub(crate) fn restore(&mut self) -> Result<(), StateError> {
+        self.published = None;
+        self.registry.make_folders()?;
+        if self.lock.as_ref().is_some_and(|lock| !lock.is_on_disk()) {
+            let file = self.registry.session_file(&self.session, "lock");
+            // One that somebody else took meanwhile is theirs; it is tried again.
+            if let Some(lock) = Lock::try_take(&file, Kind::Exclusive)? {
+                self.lock = Some(lock);
+            }
+        }
+        Ok(())
+    }
+
     /// Lets the next host have it.
-    pub(crate) fn let_go(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.lock = None;
     }
 
     /// Takes it back where there is no next host after all.
-    pub(crate) async fn take_back(&mut self, entry: &SessionEntry) -> Result<(), StateError> {
+    pub(crate) async fn reacquire(&mut self, entry: &SessionEntry) -> Result<(), StateError> {
         if self.lock.is_none() {
             self.lock = Some(Lock::take(&self.registry.session_file(&self.session, "lock"), Kind::Exclusive).await?);
         }

@@ -36,7 +36,20 @@ impl Registry {
 impl Wanted {
     /// What is wanted; off where nobody can tell any more.
     pub(crate) fn get(&self) -> Remote {
-        read(&self.path).unwrap_or(Remote::Off)
+        self.read().unwrap_or(Remote::Off)
+    }
+
+    /// What is wanted; off where the word cannot be understood, and none where there is no file.
+    pub(crate) fn read(&self) -> Option<Remote> {
+        match read(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            found => Some(found.ok().flatten().unwrap_or(Remote::Off)),
+        }
+    }
+
+    /// Whether nobody is switching. Where that cannot be told, nobody is waited for.
+    pub(crate) fn is_free(&self) -> bool {
+        !Lock::is_held(&self.path).unwrap_or(false)
     }
 
     /// Changes what is wanted.
@@ -50,10 +63,10 @@ impl Wanted {
     }
 }
 
-fn read(path: &Path) -> Option<Remote> {
+fn read(path: &Path) -> io::Result<Option<Remote>> {
     let mut text = String::new();
-    File::open(path).ok()?.take(WIDTH as u64).read_to_string(&mut text).ok()?;
-    [Remote::On, Remote::Export, Remote::Off].into_iter().find(|remote| remote.word() == text.trim_end())
+    File::open(path)?.take(WIDTH as u64).read_to_string(&mut text)?;
+    Ok([Remote::On, Remote::Export, Remote::Off].into_iter().find(|remote| remote.word() == text.trim_end()))
 }
 
 fn write(path: &Path, remote: Remote) -> io::Result<()> {

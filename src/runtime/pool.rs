@@ -1,5 +1,6 @@
 //! One runtime, many sessions: joining a live runtime with the same circumstances, or launching one; and who ends it.
 
+use crate::os::state_dir::StateError;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -234,6 +235,16 @@ impl Joined {
         drop(turn);
         let runtime = entry.server.connect().await?;
         Ok(Self { registry: registry.clone(), entry, runtime, lease })
+    }
+
+    /// Whether others find the runtime.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        self.registry.is_on_disk(&self.entry.id, &self.lease)
+    }
+
+    /// Makes what was removed of its files anew.
+    pub(crate) fn restore(&mut self) -> Result<(), StateError> {
+        self.registry.restore_runtime(&self.entry, &mut self.lease)
     }
 
     /// Notes who the runtime is signed in as: whoever joins it later compares.

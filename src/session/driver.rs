@@ -1,11 +1,14 @@
 //! The live view: what happens in the session, told as it happens, and the keys.
 
-use std::future::pending;
+use super::core::{self, Effect, Input, Outcome, Reason};
+use super::recovery;
+use crate::runtime::pool;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::time::sleep;
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::switch::{self, Switched};
 use super::{Host, hooks};
@@ -15,7 +18,7 @@ use crate::model::Remote;
 use crate::os::logind;
 use crate::os::signals::Signal;
 use crate::output::{self, Ending, Leave, Update};
-use crate::registry::{Given, Registry, SessionEntry};
+use crate::registry::{Given, SessionEntry};
 use crate::sdk::{self, Event, INTERACTIVE, SdkError, Session};
 use crate::session::switch::Switch;
 use crate::text::line::{Line, Tone};
@@ -37,9 +40,11 @@ pub(super) struct View {
     drawn: Option<String>,
     /// The session is to go on without this process, as soon as nothing is lost by that.
     leaving: bool,
-    /// What is being switched failed before, which was told then.
-    trying_again: bool,
-    /// It is shared anew, as the link was lost: whether it was switched off for that.
+    /// The switch that is under way is what a person at this terminal asked for; a refusal is told, and is final.
+    asked_here: bool,
+    /// A refusal of what the host tries by itself was told; it is not told again until something changes.
+    refusal_told: bool,
+    /// The switch that is under way is to share the session anew: whether it was switched off for that.
     renewing: Option<Arc<AtomicBool>>,
 }
 
@@ -51,34 +56,32 @@ impl View {
             switch: Switch::idle(),
             drawn: entry.link().map(ToOwned::to_owned),
             leaving: false,
-            trying_again: false,
+            asked_here: false,
+            refusal_told: false,
             renewing: None,
         }
     }
 
-    /// Whether nothing is being switched.
-    pub(super) fn may_switch(&self) -> bool {
-        self.switch.is_idle()
-    }
-
     /// Nothing waits for what is being switched.
-    fn drop_switch(&mut self) {
+    pub(super) fn drop_switch(&mut self) {
         self.switch = Switch::idle();
         self.renewing = None;
-        self.trying_again = false;
     }
 
-    /// Stops sharing.
-    pub(super) fn switch_off(&mut self, host: &Host) {
-        self.switch.start(host.switching(Remote::Off));
-    }
-
-    /// Shares the session anew.
-    pub(super) fn renew(&mut self, registry: &Registry, session: &Session) {
-        let off = Arc::new(AtomicBool::new(false));
-        self.renewing = Some(off.clone());
-        let (registry, session) = (registry.clone(), session.clone());
-        self.switch.start(async move { switch::again(&registry, &session, Some(&off)).await });
+    /// Begins a switch that the rules decided on.
+    pub(super) fn begin_switch(&mut self, host: &Host, how: core::Switch) {
+        let (registry, session, actual) = (host.registry.clone(), host.session.clone(), host.core.actual());
+        match how {
+            core::Switch::Off => self.switch.start(async move { switch::switch(&registry, &session, Remote::Off).await }),
+            core::Switch::AsDesired => {
+                self.switch.start(async move { switch::as_desired(&registry, &session, actual, None).await });
+            }
+            core::Switch::Anew => {
+                let off = Arc::new(AtomicBool::new(false));
+                self.renewing = Some(off.clone());
+                self.switch.start(async move { switch::as_desired(&registry, &session, actual, Some(&off)).await });
+            }
+        }
     }
 
     /// The terminal went away: nobody presses keys or reads any more, and the session leaves as soon as it can.
@@ -136,7 +139,6 @@ impl Host {
                 let status = output::status_line(&self.entry, activity, leave, self.dialogue.keys(), columns);
                 context.terminal.status(Some(status));
             }
-            let (share_at, may_share) = (self.share_at, view.switch.is_idle());
             tokio::select! {
                 event = super::next(&mut self.early, &mut self.events) => match event {
                     Some(Event::Ended) => return Ok(Ending::Elsewhere),
@@ -185,16 +187,8 @@ impl Host {
                     hooks::say_failed(context, event, &wrong);
                 },
                 due = self.queue.due() => self.on_due(context, &due)?,
-                () = self.watchdog.is_due() => self.look_after(context, &mut view).await?,
+                () = self.watch.is_due() => self.look(context, &mut view).await?,
                 switched = view.switch.done() => self.on_switched(context, &mut view, switched)?,
-                () = at(share_at), if may_share => {
-                    self.share_at = None;
-                    if self.entry.remote == Remote::Off {
-                        let (registry, session) = (self.registry.clone(), self.session.clone());
-                        view.trying_again = true;
-                        view.switch.start(async move { switch::again(&registry, &session, None).await });
-                    }
-                }
             }
         }
     }
@@ -218,19 +212,45 @@ impl Host {
     ) -> anyhow::Result<Option<Ending>> {
         self.dialogue.clear();
         self.dialogue.keep_up(context, None);
-        // What was being switched is settled by the recovery.
-        view.drop_switch();
-        while let Err(error) = self.recover(context).await {
-            match error.downcast()? {
-                Interrupted(Signal::Hangup) if detach_on_hangup || view.leaving => {
-                    // It is no fault of the runtime's.
-                    self.recoveries.pop();
-                    view.lose_terminal(context);
+        let interrupted = self.progress.working || !self.progress.waiting.is_empty();
+        let shared = self.core.remote() != Remote::Off;
+        let mut left = self.decide(context, view, Input::Disconnected)?;
+        if !shared {
+            context.terminal.say(&Line::new(Tone::Attention, "the connection to the Copilot CLI broke"));
+        }
+        let mut last = None;
+        loop {
+            let pause = match left.pop() {
+                Some(Effect::Relaunch(pause)) => pause,
+                Some(Effect::GiveUp(Reason::TooOften)) => {
+                    return Err(SdkError::RuntimeEnded { reason: pool::TOO_OFTEN }.into());
                 }
-                Interrupted(signal) => return Ok(Some(Ending::Signal(signal))),
+                _ => return Err(last.unwrap_or_else(|| SdkError::RuntimeEnded { reason: "" }.into())),
+            };
+            let recovering = async {
+                if !pause.is_zero() {
+                    let waiting = async { anyhow::Ok(sleep(pause).await) };
+                    context.within("waiting to start the Copilot CLI again", Deadline::new(HAND_OVER), waiting).await?;
+                }
+                self.recover(context, interrupted).await
+            };
+            let Err(error) = recovering.await else { break };
+            match error.downcast() {
+                Ok(Interrupted(Signal::Hangup)) if detach_on_hangup || view.leaving => {
+                    self.decide(context, view, Input::RelaunchInterrupted)?;
+                    view.lose_terminal(context);
+                    left = vec![Effect::Relaunch(Duration::ZERO)];
+                }
+                Ok(Interrupted(signal)) => return Ok(Some(Ending::Signal(signal))),
+                Err(error) => {
+                    left = self.decide(context, view, Input::RelaunchFailed { may_pass: recovery::may_pass(&error) })?;
+                    last = Some(error);
+                }
             }
         }
-        self.draw(context, view);
+        let has_log = self.watch.has_log();
+        self.decide(context, view, Input::Relaunched { has_log })?;
+        self.watch.look_soon();
         Ok(None)
     }
 
@@ -246,12 +266,16 @@ impl Host {
                 }
             }
             Action::Switch(remote) => {
+                // Off does not wait for what is under way; what comes on late of it is switched off.
                 if remote == Remote::Off {
-                    // Off does not wait for what is under way; what comes on late of it is switched off.
                     view.drop_switch();
                 }
-                let switch = self.switching(remote);
-                view.switch.begin(context, &self.entry, remote, switch);
+                if view.switch.allows(context, &self.entry, remote) {
+                    view.asked_here = true;
+                    if let Err(error) = self.decide(context, view, Input::Wished(remote)) {
+                        tracing::debug!(%error, "nobody reads what is told");
+                    }
+                }
             }
             Action::None => {}
         }
@@ -260,7 +284,7 @@ impl Host {
 
     pub(super) fn on_event(&mut self, context: &mut Context<'_>, view: &mut View, event: &Event) -> anyhow::Result<()> {
         if *event != Event::Other {
-            self.watchdog.touched = Instant::now();
+            self.decide(context, view, Input::Touched)?;
         }
         if self.is_so_already(event) || self.permit(context, event)? || !self.queue.see(&self.session, event) {
             return Ok(());
@@ -281,22 +305,15 @@ impl Host {
                     context.tell(&Update::Caution(error.to_string()))?;
                 } else {
                     self.entry.url = Some(url.clone());
-                    // Nothing but this tells of an export (measured).
-                    if view.switch.is_idle() && self.registry.wanted(&self.entry.session_id).get() == Remote::Export {
-                        self.entry.remote = Remote::Export;
-                    }
+                    self.decide(context, view, Input::LinkTold)?;
+                    self.watch.look_soon();
                 }
             }
-            // Of our own switches the answer tells.
-            Event::Steerable(steerable) if view.switch.is_idle() => {
-                self.entry.remote = if *steerable { Remote::On } else { Remote::Off };
+            Event::Steerable(steerable) => {
+                self.decide(context, view, Input::Steerable(*steerable))?;
+                self.watch.look_soon();
             }
-            _ => {}
-        }
-        self.publish(context);
-        self.look_at_link(context)?;
-        if matches!(event, Event::Link { .. } | Event::Steerable(true)) {
-            self.mind_the_word(view);
+            _ => self.publish(context),
         }
         let after = (self.entry.remote, self.entry.url.clone());
         // While remote is off or being switched, a link is told when that is on.
@@ -341,7 +358,7 @@ impl Host {
         }
         self.entry.describe(&self.options);
         let kept = self.registry.keep_given(&self.entry.session_id, &Given::of(&self.options));
-        context.told_once(kept, "it may not be resumed as it is");
+        context.warn_once(kept, "it may not be resumed as it is");
     }
 
     /// Something waits for a person.
@@ -351,18 +368,6 @@ impl Host {
         self.hook_on(context, event);
         self.publish(context);
         Ok(context.tell(&Update::Event(event))?)
-    }
-
-    /// What somebody began to switch on, and then did not want any more, comes on all the same where GitHub was slow: it is switched off.
-    fn mind_the_word(&self, view: &mut View) {
-        if view.switch.is_idle() && self.registry.wanted(&self.entry.session_id).get() == Remote::Off {
-            view.switch.start(self.switching(Remote::Off));
-        }
-    }
-
-    fn switching(&self, remote: Remote) -> impl Future<Output = anyhow::Result<Switched>> + Send + 'static {
-        let (registry, session) = (self.registry.clone(), self.session.clone());
-        async move { switch::switch(&registry, &session, remote).await }
     }
 
     /// Tells how remote is now, with the link and its code where it is shared.
@@ -386,52 +391,47 @@ impl Host {
         view: &mut View,
         switched: anyhow::Result<Switched>,
     ) -> anyhow::Result<()> {
-        let again = std::mem::take(&mut view.trying_again);
-        let renewing = view.renewing.take();
-        if renewing.is_some() {
-            self.watchdog.renewed(switched.is_ok());
-        }
-        let went_off = renewing.is_some_and(|off| off.load(Ordering::Relaxed));
+        let asked_here = std::mem::take(&mut view.asked_here);
+        let off = view.renewing.take().is_some_and(|off| off.load(Ordering::Relaxed));
+        let before = (self.core.actual(), self.entry.url.clone());
         let switched = match switched {
             Ok(switched) => switched,
-            Err(error) if again && switch::is_passing(&error) => {
-                self.share_later(context, &error);
-                return Ok(());
-            }
-            // The connection broke: that is told, and mended, when its end shows.
-            Err(error) if matches!(error.downcast_ref(), Some(SdkError::Connection(_))) => return Ok(()),
-            Err(error) => {
-                if went_off {
-                    self.entry.remote = Remote::Off;
-                    self.publish(context);
-                    self.tell_remote(context, view)?;
-                }
-                if again || went_off {
-                    self.share_later(context, &error);
-                }
-                return Ok(say_refusal(context, self.entry.remote, &error)?);
-            }
+            Err(error) => return self.on_refused(context, view, &error, asked_here, off),
         };
-        let before = (self.entry.remote, self.entry.url.clone());
-        self.entry.remote = switched.remote;
+        view.refusal_told = false;
         if let Some(url) = switched.url {
             match sdk::check_link(&url, &self.entry.login.host) {
                 Ok(()) => self.entry.url = Some(url),
                 Err(error) => context.tell(&Update::Caution(error.to_string()))?,
             }
         }
-        self.publish(context);
-        self.look_at_link(context)?;
+        self.decide(context, view, Input::Switched(Outcome::Done(switched.remote)))?;
         drop(switched.turn);
-        if before == (self.entry.remote, self.entry.url.clone()) { Ok(()) } else { self.tell_remote(context, view) }
+        if before == (self.core.actual(), self.entry.url.clone()) { Ok(()) } else { self.tell_remote(context, view) }
     }
-}
 
-/// Waits until then; for ever without a time.
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => pending().await,
+    /// A switch of the host's did not come about.
+    fn on_refused(
+        &mut self,
+        context: &mut Context<'_>,
+        view: &mut View,
+        error: &anyhow::Error,
+        asked_here: bool,
+        off: bool,
+    ) -> anyhow::Result<()> {
+        let outcome = match error.downcast_ref() {
+            // The connection broke: that is told, and mended, when its end shows.
+            Some(SdkError::Connection(_)) => Outcome::Unknown,
+            _ if asked_here || !switch::is_passing(error) => Outcome::Refused { off },
+            _ => Outcome::Passing { off },
+        };
+        self.decide(context, view, Input::Switched(outcome))?;
+        // What is tried again by itself is told once.
+        let told = !asked_here && std::mem::replace(&mut view.refusal_told, true);
+        if outcome == Outcome::Unknown || told {
+            return Ok(());
+        }
+        Ok(say_refusal(context, self.entry.remote, error)?)
     }
 }
 

@@ -13,6 +13,7 @@
 //! Both streams of events have the next one's arrival in them (`session.resume`): the one before tells what came before it, the next one
 //! what comes after. A pipe that closes too early undoes it.
 
+use crate::sdk::LinkLog;
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::process::Stdio;
@@ -26,11 +27,13 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Host;
+use super::clock::{Clock, Reading};
 use super::driver::View;
+use super::link_watch::Watch;
 use super::queue::{Queue, Servers};
+use super::{Host, core};
 use crate::context::{Context, Deadline};
-use crate::model::{Hook, KeepAwake, Remote};
+use crate::model::{Hook, KeepAwake};
 use crate::os::process_id::Identity;
 use crate::os::{env, state_dir};
 use crate::output::Update;
@@ -71,8 +74,11 @@ pub(crate) struct State {
     options: SessionOptions,
     servers: Servers,
     last_said: String,
-    link_lost: bool,
-    seen: super::link_watchdog::Seen,
+    /// What the rules remember.
+    core: core::State,
+    clock: Reading,
+    /// How far the runtime's log was read.
+    log: Option<LinkLog>,
 }
 
 /// The next host, as the one before sees it. Dropped before it is ready, it is killed.
@@ -95,9 +101,9 @@ impl Host {
         if handed.is_err() {
             // Waited for: as long as it lives it uses the runtime.
             next.kill().await;
-            let taking = self.hold.take_back(&self.entry);
+            let taking = self.hold.reacquire(&self.entry);
             let taken = context.within("taking the session back", Deadline::new(ANSWER_DEADLINE), taking).await;
-            context.told_once(taken, "other terminals do not see what changes");
+            context.warn_once(taken, "other terminals do not see what changes");
         }
         handed
     }
@@ -137,10 +143,11 @@ impl Host {
             options: self.options.clone(),
             servers: self.queue.servers.clone(),
             last_said: self.last_said.clone(),
-            link_lost: self.link_lost,
-            seen: self.watchdog.seen(),
+            core: self.core.clone().handed_over(),
+            clock: self.clock.reading(),
+            log: self.watch.log(),
         };
-        self.hold.let_go();
+        self.hold.release();
         let taking = async {
             next.tell(&state).await?;
             next.hear(READY).await
@@ -167,32 +174,28 @@ impl Host {
                 return Err(error);
             }
         };
-        let Some(State { mut entry, progress, options, servers, last_said, link_lost, seen }) = state else {
+        let Some(State { mut entry, progress, options, servers, last_said, core, clock, log }) = state else {
             // Whoever started us is gone, and the session with it.
             let _ = timeout(ANSWER_DEADLINE, session.close()).await;
             joined.leave(context, true, None).await;
             return Ok(None);
         };
-        let taking = registry::Host::take(&registry, &id);
+        let taking = registry::Host::acquire(&registry, &id);
         let mut hold = timeout(ANSWER_DEADLINE, taking).await.context("the session is not let go")??;
         entry.host = Identity::own();
         entry.detached = true;
         let mut begin = || {
             hold.publish(&entry)?;
             context.keep_journal(registry.journal(&id)?);
-            context.at(progress.activity());
+            context.set_activity(progress.activity());
             context.record(&Update::Detached);
             Ok::<_, anyhow::Error>(context.terminal.data(READY)?)
         };
         if let Err(error) = begin() {
             // It is still the session of whoever hands it over.
-            hold.let_go();
+            hold.release();
             return Err(error);
         }
-        // What the host before could not share again is ours to try.
-        let unshared = entry.remote == Remote::Off && registry.wanted(&id).get() != Remote::Off;
-        let share_at = unshared.then(Instant::now);
-        let watchdog = super::link_watchdog::Watchdog::again(seen);
         let queue = Queue::with(servers, &session);
         let mut host = Self {
             registry,
@@ -203,17 +206,16 @@ impl Host {
             early: VecDeque::new(),
             entry,
             progress,
-            recoveries: Vec::new(),
+            core,
+            clock: Clock::go_on(clock),
             dialogue: crate::view::dialogue::Dialogue::default(),
             permits: super::permits::Permits::default(),
             queue,
-            watchdog,
+            watch: Watch::of(log),
             sleep: super::keep_awake::Sleep::new(order.keep_awake),
             hooks: super::hooks::Hooks::new(order.hooks),
             last_said,
             told_ready: true,
-            link_lost,
-            share_at,
             options,
             choice: order.choice,
             qr: QrOptions::none(),

@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::Host;
 use crate::context::Context;
-use crate::model::{Hook, HookEvent, Link, Remote};
+use crate::model::{Hook, HookEvent};
 use crate::os::env;
 use crate::os::hook_command::{self, Job};
 use crate::output::{self, Update};
@@ -70,28 +70,6 @@ impl Host {
             }
             _ => {}
         }
-    }
-
-    /// The link is lost: that is told, until it is there again.
-    pub(super) fn lose_link(&mut self, context: &mut Context<'_>, why: &str) -> anyhow::Result<()> {
-        self.entry.connection = Link::Lost;
-        self.publish(context);
-        self.link_lost = true;
-        let update = Update::Link { state: Link::Lost, why };
-        context.tell(&update)?;
-        self.hook(context, HookEvent::LinkLost, why, Some(&update));
-        Ok(())
-    }
-
-    /// A link that was lost may be there again.
-    pub(super) fn look_at_link(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
-        if self.link_lost && self.entry.remote != Remote::Off && self.entry.connection != Link::Lost {
-            self.link_lost = false;
-            let update = Update::Link { state: self.entry.connection, why: "" };
-            context.tell(&update)?;
-            self.hook(context, HookEvent::LinkRestored, "", Some(&update));
-        }
-        Ok(())
     }
 
     /// Runs the hooks for an event. `message`: what a person is to know; `update`: what is told of it otherwise.

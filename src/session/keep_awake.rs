@@ -4,7 +4,7 @@ use tokio::task::JoinHandle;
 
 use super::Host;
 use crate::context::{Context, Deadline};
-use crate::model::{Activity, KeepAwake, Remote};
+use crate::model::KeepAwake;
 use crate::os::inhibit_sleep::{self, Awake};
 use crate::output::Update;
 
@@ -48,7 +48,7 @@ impl Host {
             Ok(lock) => self.sleep.lock = Some(lock),
             Err(why) => self.say_refused(context, &why)?,
         }
-        self.mind_sleep(context).await
+        self.keep_awake(context).await
     }
 
     fn say_refused(&mut self, context: &mut Context<'_>, why: &str) -> anyhow::Result<()> {
@@ -57,12 +57,8 @@ impl Host {
     }
 
     /// Takes the lock when it is needed, and lets it go; says what came of it.
-    pub(super) async fn mind_sleep(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
-        let needed = match self.sleep.wanted {
-            KeepAwake::Never => false,
-            KeepAwake::Busy => self.progress.activity() == Activity::Working,
-            KeepAwake::Remote => self.entry.remote != Remote::Off,
-        };
+    pub(super) async fn keep_awake(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        let needed = self.core.keeps_awake(self.sleep.wanted, self.progress.activity());
         let sleep = &mut self.sleep;
         if let Some(taking) = sleep.taking.take_if(|taking| taking.is_finished()) {
             match taking.await {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{CLOSE_DEADLINE, resume, trust, wishes};
+use super::clock::Clock;
+use super::{CLOSE_DEADLINE, core, resume, trust, wishes};
 use crate::context::{Context, Deadline};
 use crate::error::{DeadlinePassed, Interrupted, UsageError};
-use crate::model::{Hook, KeepAwake, Link, Remote};
+use crate::model::{Hook, KeepAwake, Remote};
 use crate::output::Update;
 use crate::registry::{self, Given, Registry, SessionEntry};
 use crate::repo::worktree::{self, Worktree};
@@ -247,12 +248,12 @@ impl Opening<'_> {
         context: &mut Context<'_>,
         joined: &Joined,
         plan: &Plan,
-        connection: Link,
-    ) -> anyhow::Result<(SessionEntry, registry::Host)> {
+        has_log: bool,
+    ) -> anyhow::Result<(SessionEntry, registry::Host, core::State, Clock)> {
         let deadline = plan.deadline;
         let id = self.session.id().to_owned();
         registry::check_id(&id)?;
-        let taking = registry::Host::take(self.registry, &id);
+        let taking = registry::Host::acquire(self.registry, &id);
         let mut hold = context.within("waiting for another host of the session", deadline, taking).await?;
         context.keep_journal(self.registry.journal(&id)?);
         let started = self.first(|event| match event {
@@ -306,13 +307,15 @@ impl Opening<'_> {
             entry.url = Some(url);
             entry.remote = remote;
         }
-        entry.connection = connection;
+        let clock = Clock::start();
+        let core = core::State::new(entry.remote, entry.until, has_log, clock.now().at);
+        entry.connection = core.link();
         entry.kept_awake = (plan.keep_awake != KeepAwake::Never).then_some(false);
         // A start that fails leaves them as they were.
         self.registry.keep_given(&entry.session_id, &Given::of(&plan.options))?;
         hold.publish(&entry)?;
         context.record(&Update::Ready(&entry));
-        Ok((entry, hold))
+        Ok((entry, hold, core, clock))
     }
 
     /// The first event that `wanted` takes; the others are kept for later. The caller sets the deadline.

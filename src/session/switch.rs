@@ -69,23 +69,29 @@ pub(super) async fn switch(registry: &Registry, session: &Session, remote: Remot
     }
 }
 
-/// Makes remote again what is wanted, where that failed before or the runtime is another one; a refusal leaves the word, so that it can be
-/// tried again.
+/// Makes remote what is desired by now; a refusal leaves the word, so that it can be tried again. `actual`: how it is.
 ///
-/// `off`: Mission Control does not take the session as it is, and enabling alone does nothing then (measured), so it is switched off first;
+/// `off`: Mission Control does not take the session as it is, and enabling alone does nothing then, so it is switched off first;
 /// whether it was.
-pub(super) async fn again(registry: &Registry, session: &Session, off: Option<&AtomicBool>) -> anyhow::Result<Switched> {
+pub(super) async fn as_desired(
+    registry: &Registry,
+    session: &Session,
+    actual: Remote,
+    off: Option<&AtomicBool>,
+) -> anyhow::Result<Switched> {
     let wanted = registry.wanted(session.id());
     let turn = Some(turn(&wanted).await?);
+    let mut before = actual;
     if let Some(off) = off {
         let late = |_| Err(late());
         timeout(DEADLINE, session.disable_remote()).await.unwrap_or_else(late)?;
         off.store(true, Ordering::Relaxed);
+        before = Remote::Off;
     }
-    if wanted.get() == Remote::Off || registry.limit(session.id()).is_over() {
+    if before == Remote::Off && (wanted.get() == Remote::Off || registry.limit(session.id()).is_over()) {
         return Ok(Switched { remote: Remote::Off, url: None, turn });
     }
-    let (remote, url) = settle(session, &wanted, Remote::Off).await?;
+    let (remote, url) = settle(session, &wanted, before).await?;
     Ok(Switched { remote, url, turn })
 }
 
@@ -267,29 +273,24 @@ impl<T: Send + 'static> Switch<T> {
         self.0.is_none()
     }
 
-    /// Starts to switch, unless that is under way or not allowed; says so.
-    pub(crate) fn begin(
-        &mut self,
-        context: &mut Context<'_>,
-        entry: &SessionEntry,
-        remote: Remote,
-        switch: impl Future<Output = anyhow::Result<T>> + Send + 'static,
-    ) {
+    /// Whether it may be switched to this now; says so, or why not.
+    pub(crate) fn allows(&self, context: &mut Context<'_>, entry: &SessionEntry, remote: Remote) -> bool {
         let say = |context: &mut Context<'_>, text: &str| context.terminal.say(&Line::new(Tone::Dim, text));
         if !self.is_idle() {
-            return say(context, "remote is being switched already");
+            say(context, "remote is being switched already");
+            return false;
         }
         if remote != Remote::Off
             && let Err(error) = may_share(entry, false)
         {
             let _ = say_refusal(context, entry.remote, &error.into());
-            return;
+            return false;
         }
         say(context, &format!("switching remote {}…", remote.word()));
-        self.start(switch);
+        true
     }
 
-    pub(super) fn start(&mut self, switch: impl Future<Output = anyhow::Result<T>> + Send + 'static) {
+    pub(crate) fn start(&mut self, switch: impl Future<Output = anyhow::Result<T>> + Send + 'static) {
         *self = Self(Some(tokio::spawn(switch)));
     }
 
