@@ -178,6 +178,12 @@ impl Host {
         self.end(context, ending).await
     }
 
+    /// Closes a session that has another host by now, which hears of it.
+    pub(crate) async fn close(&self) {
+        // One that does not answer is left to `stop`.
+        let _ = timeout(CLOSE_DEADLINE, self.session.close()).await;
+    }
+
     /// Closes the session, unless it has another host or is gone already.
     pub(crate) async fn end(mut self, context: &mut Context<'_>, ending: anyhow::Result<Ending>) -> anyhow::Result<Exit> {
         if let Ok(Ending::Detached) = ending {

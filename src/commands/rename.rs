@@ -10,7 +10,6 @@ use crate::error::Exit;
 use crate::output::{self, Update};
 use crate::registry::Registry;
 use crate::runtime::pool;
-use crate::sdk::{SdkError, Session};
 use crate::view::notices;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -21,10 +20,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Rename) -> anyhow::Resu
     let registry = Registry::look()?;
     let entry = notices::target(context, &registry, Some(&args.session)).await?;
     let name = args.name;
-    let renaming = async {
-        let runtime = pool::reach(&registry, &entry).await?;
-        Session::of(&runtime, &entry.session_id).set_name(&name).await.map_err(SdkError::explain_ended)
-    };
+    let renaming = pool::in_session(&registry, &entry.session_id, async |session| session.set_name(&name).await);
     context.step("renaming the session", Deadline::new(TIMEOUT), renaming).await?;
     let seen = || registry.entry(&entry.session_id).is_some_and(|entry| entry.name.or(entry.title).as_ref() == Some(&name));
     let shown = async {

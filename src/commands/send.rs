@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::cli::settings::setting;
 use crate::cli::{self, Send, input};
@@ -14,7 +14,7 @@ use crate::os::env;
 use crate::output;
 use crate::registry::Registry;
 use crate::runtime::pool;
-use crate::sdk::{Prompt, SdkError, Session};
+use crate::sdk::{Prompt, SdkError};
 use crate::text::line::{Line, Tone};
 use crate::text::sanitise;
 use crate::view::journal::Follower;
@@ -25,8 +25,6 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
 /// An idle agent accepts a prompt at once; a busy one when it is done.
 const ACCEPTED_DEADLINE: Duration = Duration::from_secs(2);
-/// How often it is tried again while a session is resumed.
-const RESUME_POLL: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result<Exit> {
     let limit = match args.timeout {
@@ -42,24 +40,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
     let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
     let mut follower = Follower::open(&registry, &entry.session_id)?.ok_or(SdkError::SessionEnded)?;
     follower.skip()?;
-    let sending = async {
-        loop {
-            let entry = registry.session(&entry.session_id)?.ok_or(SdkError::SessionEnded)?;
-            let runtime = match pool::reach(&registry, &entry).await {
-                // Nothing was sent yet: its runtime died, and its host is about to see that.
-                Err(SdkError::Connection(_)) if !entry.runtime_is_external() => {
-                    sleep(RESUME_POLL).await;
-                    continue;
-                }
-                reached => reached?,
-            };
-            match Session::of(&runtime, &entry.session_id).send(&prompt).await {
-                // It is just being resumed in another runtime, if it lives.
-                Err(SdkError::SessionEnded) => sleep(RESUME_POLL).await,
-                sent => return anyhow::Ok(sent?),
-            }
-        }
-    };
+    let sending = pool::in_session(&registry, &entry.session_id, async |session| session.send(&prompt).await);
     let id = context.step("sending the prompt", deadline, sending).await?;
     let accepting = timeout(ACCEPTED_DEADLINE, follower.accepted(&id));
     let accepted_at_once = context.within("sending the prompt", deadline, async { anyhow::Ok(accepting.await.ok()) }).await?;

@@ -8,7 +8,7 @@ use crate::error::{Exit, NotShared};
 use crate::output;
 use crate::registry::Registry;
 use crate::runtime::pool;
-use crate::sdk::{SdkError, Session, Visibility};
+use crate::sdk::{SdkError, Visibility};
 use crate::view::notices;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -18,10 +18,7 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Share) -> anyhow::Resul
     let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
     let Some(url) = entry.link() else { return Err(NotShared { session: entry.label().to_owned() }.into()) };
     let wanted = args.visibility.word();
-    let setting = async {
-        let runtime = pool::reach(&registry, &entry).await?;
-        Session::of(&runtime, &entry.session_id).set_visibility(wanted).await.map_err(SdkError::explain_ended)
-    };
+    let setting = pool::in_session(&registry, &entry.session_id, async |session| session.set_visibility(wanted).await);
     match context.step("asking GitHub", Deadline::new(TIMEOUT), setting).await? {
         Visibility::Is(found) if found == wanted => {}
         Visibility::Is(found) => {

@@ -1,5 +1,6 @@
 //! `start` and `on-demand`: a session here, in the current repository.
 
+use crate::error::is_closed_output;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -148,7 +149,13 @@ async fn open(
     if let Err(error) = detached.await {
         return host.end(context, Err(error)).await;
     }
-    host.show(context)?;
+    if let Err(error) = host.show(context) {
+        // Whoever cannot be given the link (a full disk) is not left with a session that is shared.
+        if !is_closed_output(&error) {
+            host.close().await;
+        }
+        return Err(error);
+    }
     notices::caution(context, logind::kills().await);
     Ok(Exit::Done)
 }

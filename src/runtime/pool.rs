@@ -1,5 +1,6 @@
 //! One runtime, many sessions: joining a live runtime with the same circumstances, or launching one; and who ends it.
 
+use crate::sdk::Session;
 use crate::os::state_dir::StateError;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,6 +23,9 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 const TURN_DEADLINE: Duration = Duration::from_secs(10);
 /// Whoever interrupts what has not come about waits no longer than this for each thing that is closed; it takes 0.1 to 0.4 s (measured).
 pub(crate) const HURRY: Duration = Duration::from_millis(450);
+
+/// How often it is looked whether a session is back.
+const RESUME_POLL: Duration = Duration::from_millis(50);
 
 /// A runtime that this process uses.
 pub(crate) struct Joined {
@@ -318,6 +322,29 @@ pub(crate) async fn reach(registry: &Registry, session: &SessionEntry) -> Result
     let entry = registry.runtime(&session.runtime).ok_or_else(SdkError::closed)?;
     let late = |_| SdkError::Connection(format!("no answer within {} s", ANSWER_DEADLINE.as_secs()));
     timeout(ANSWER_DEADLINE, entry.server.connect()).await.map_err(late)?
+}
+
+/// Does something in a session from another terminal than its host's. A host that is just bringing the session to another runtime is waited
+/// for; the caller sets the deadline.
+pub(crate) async fn in_session<T>(
+    registry: &Registry,
+    id: &str,
+    act: impl AsyncFn(Session) -> Result<T, SdkError>,
+) -> anyhow::Result<T> {
+    loop {
+        let entry = registry.session(id)?.ok_or(SdkError::SessionEnded)?;
+        match reach(registry, &entry).await {
+            // Nothing was asked yet: the runtime died, and the host is about to see that.
+            Err(SdkError::Connection(_)) if !entry.runtime_is_external() => {}
+            Err(error) => return Err(error.into()),
+            Ok(runtime) => match act(Session::of(&runtime, id)).await {
+                // It is just being resumed in another runtime, if it lives.
+                Err(SdkError::SessionEnded) => {}
+                done => return Ok(done?),
+            },
+        }
+        sleep(RESUME_POLL).await;
+    }
 }
 
 /// Ends every runtime that nobody uses, and forgets the dead ones; how many were ended.

@@ -52,6 +52,7 @@ pub(crate) struct Now {
 
 /// All that the rules remember of a session. A hand-over is this state, serialised: nothing can be forgotten.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct State {
     /// What remote control is to be: the word on disk, as it was read or written last.
     desired: Remote,
@@ -123,8 +124,8 @@ pub(crate) enum Input<'a> {
     Touched,
     /// The runtime told that the session can be steered, or not any more.
     Steerable(bool),
-    /// The runtime told a link.
-    LinkTold,
+    /// The runtime told a link, while this was the word on disk.
+    LinkTold { desired: Option<Remote> },
     /// A switch of the host's is over.
     Switched(Outcome),
     /// What Mission Control calls the session.
@@ -328,7 +329,8 @@ pub(crate) fn update(state: &mut State, input: Input<'_>, now: Now) -> Vec<Effec
                 state.told_meanwhile = Some(told);
             }
         }
-        Input::LinkTold => {
+        Input::LinkTold { desired } => {
+            state.desired = desired.unwrap_or(state.desired);
             // Nothing but this tells of a session that can be seen and not steered. What comes on although nobody wants it by now was
             // begun before, and is switched off.
             if !state.may_switch() {
@@ -356,6 +358,10 @@ pub(crate) fn update(state: &mut State, input: Input<'_>, now: Now) -> Vec<Effec
         Input::RelaunchInterrupted => {
             state.relaunches.pop();
         }
+    }
+    // The limit was for what is over; whoever shares the session next, at once, is not to meet it.
+    if state.desired == Remote::Off && state.actual == Remote::Off && state.until.take().is_some() {
+        effects.push(Effect::WriteLimit(None));
     }
     tell_link(state, &mut effects);
     effects
@@ -400,22 +406,15 @@ fn mind_sleep(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
 
 /// Takes over what the files say; what is missing there is written anew.
 fn read_wishes(state: &mut State, look: &Look<'_>, now: Now, effects: &mut Vec<Effect>) {
-    match look.desired {
-        Some(desired) => {
-            state.desired = desired;
-            state.until = look.until;
-        }
+    if let Some(desired) = look.desired {
+        state.desired = desired;
+        state.until = look.until;
+    } else {
+        effects.push(Effect::WriteDesired(state.desired));
         // The whole folder was removed, so that nobody took the time limit away either.
-        None => {
-            effects.push(Effect::WriteDesired(state.desired));
-            if state.until.is_some() {
-                effects.push(Effect::WriteLimit(state.until));
-            }
+        if state.until.is_some() {
+            effects.push(Effect::WriteLimit(state.until));
         }
-    }
-    if state.desired == Remote::Off && state.actual == Remote::Off && state.until.take().is_some() {
-        // The limit was for what is over.
-        effects.push(Effect::WriteLimit(None));
     }
     if state.until.is_some_and(|until| until <= now.wall) && state.desired != Remote::Off {
         // At once: what is under way stops at this word, and what is to be shared again is not.

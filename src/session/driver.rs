@@ -229,7 +229,10 @@ impl Host {
             };
             let recovering = async {
                 if !pause.is_zero() {
-                    let waiting = async { anyhow::Ok(sleep(pause).await) };
+                    let waiting = async {
+                        sleep(pause).await;
+                        anyhow::Ok(())
+                    };
                     context.within("waiting to start the Copilot CLI again", Deadline::new(HAND_OVER), waiting).await?;
                 }
                 self.recover(context, interrupted).await
@@ -305,7 +308,8 @@ impl Host {
                     context.tell(&Update::Caution(error.to_string()))?;
                 } else {
                     self.entry.url = Some(url.clone());
-                    self.decide(context, view, Input::LinkTold)?;
+                    let desired = self.registry.wanted(&self.entry.session_id).read();
+                    self.decide(context, view, Input::LinkTold { desired })?;
                     self.watch.look_soon();
                 }
             }

@@ -1,5 +1,6 @@
 //! Switching remote, from any terminal: what is wanted is written down first, and the last word wins (see [`Wanted`]).
 
+use crate::model::Link;
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -167,10 +168,10 @@ pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: R
             }
             Ok((entry, false))
         }
-        // The runtime died. The host resumes the session in another one, as it is wanted then.
+        // The runtime died, or does not answer. The host makes it so: when the runtime answers, or in another one.
         Err(SdkError::Connection(_) | SdkError::SessionEnded) => {
             drop(turn);
-            let entry = shown(registry, id, remote).await?;
+            let entry = made_so(registry, id, remote, &entry).await?;
             word.done = true;
             Ok((entry, true))
         }
@@ -200,6 +201,32 @@ async fn shown(registry: &Registry, id: &str, remote: Remote) -> anyhow::Result<
         }
         sleep(if begun.elapsed() < SHOWN_DEADLINE { SHOWN_POLL } else { CHANGE_POLL }).await;
     }
+}
+
+/// Waits until the host has made it so after this command could not: what the entry said before proves nothing.
+async fn made_so(registry: &Registry, id: &str, remote: Remote, before: &SessionEntry) -> anyhow::Result<SessionEntry> {
+    loop {
+        let entry = shown(registry, id, remote).await?;
+        let anew = entry.runtime != before.runtime || before.remote != remote;
+        let well = remote == Remote::Off || entry.connection != Link::Lost;
+        let overruled = registry.wanted(id).get() != remote;
+        if overruled || anew && well {
+            return Ok(entry);
+        }
+        if !anew && answers(registry, &entry).await {
+            return Ok(entry);
+        }
+        sleep(CHANGE_POLL).await;
+    }
+}
+
+/// Whether the runtime of a session answers.
+async fn answers(registry: &Registry, entry: &SessionEntry) -> bool {
+    let asking = async {
+        let runtime = pool::reach(registry, entry).await?;
+        Session::of(&runtime, &entry.session_id).permission_mode().await
+    };
+    matches!(timeout(OFF_DEADLINE, asking).await, Ok(Ok(_)))
 }
 
 /// The warning about remote that comes next.

@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// Keys closer together than this were not typed by a person: a paste into a terminal without bracketed paste.
 const BURST: Duration = Duration::from_millis(25);
 
+/// How often it is looked whether the terminal is still there.
+const TERMINAL_POLL: Duration = Duration::from_secs(1);
 /// How often a job in the background looks whether it is in the foreground again: `fg` of a running job is not signalled.
 const FOREGROUND_POLL: Duration = Duration::from_millis(300);
 
@@ -34,6 +36,8 @@ pub(super) enum Typed {
 pub(super) struct Keyboard {
     /// None while the job is in the background: reading there would stop it.
     keys: Option<Keys>,
+    /// The terminal went away: there will be no keys any more.
+    gone: bool,
     jobs: jobs::Jobs,
 }
 
@@ -50,7 +54,7 @@ struct Keys {
 
 impl Keyboard {
     pub(super) fn open() -> io::Result<Self> {
-        let mut keyboard = Self { keys: None, jobs: jobs::Jobs::listen()? };
+        let mut keyboard = Self { keys: None, gone: false, jobs: jobs::Jobs::listen()? };
         keyboard.take()?;
         Ok(keyboard)
     }
@@ -77,6 +81,9 @@ impl Keyboard {
     /// `line`: a line is being typed, to which every key belongs.
     pub(super) async fn next(&mut self, line: bool) -> Typed {
         let typed = async {
+            if self.gone {
+                return std::future::pending().await;
+            }
             if let Some(keys) = &mut self.keys {
                 return if line { keys.edit().await } else { keys.press().await };
             }
@@ -87,6 +94,8 @@ impl Keyboard {
         };
         let input = tokio::select! {
             input = typed => input,
+            // The library that reads keys spins where nothing can be read any more, and tells nobody.
+            () = jobs::terminal_goes_away(), if !self.gone => None,
             input = self.jobs.next() => Some(input),
         };
         match input {
@@ -97,8 +106,9 @@ impl Keyboard {
             }
             Some(input) => input,
             None => {
-                // The terminal went away. A signal is to follow; if none does, this must not spin.
+                // A signal is to follow, unless it is ignored (`nohup`).
                 self.keys = None;
+                self.gone = jobs::terminal_is_gone();
                 sleep(FOREGROUND_POLL).await;
                 Typed::Redraw
             }
@@ -251,6 +261,18 @@ mod jobs {
         }
     }
 
+    /// Whether the terminal went away: then nothing can be asked of it any more.
+    pub(super) fn terminal_is_gone() -> bool {
+        rustix::termios::tcgetattr(rustix::stdio::stdin()).is_err()
+    }
+
+    /// Waits until the terminal goes away.
+    pub(super) async fn terminal_goes_away() {
+        while !terminal_is_gone() {
+            tokio::time::sleep(super::TERMINAL_POLL).await;
+        }
+    }
+
     pub(super) fn in_foreground() -> bool {
         rustix::termios::tcgetpgrp(rustix::stdio::stdin()).is_ok_and(|group| group == getpgrp())
     }
@@ -297,6 +319,14 @@ mod jobs {
         pub(super) async fn next(&mut self) -> Typed {
             std::future::pending().await
         }
+    }
+
+    pub(super) fn terminal_is_gone() -> bool {
+        false
+    }
+
+    pub(super) async fn terminal_goes_away() {
+        std::future::pending().await
     }
 
     pub(super) fn in_foreground() -> bool {

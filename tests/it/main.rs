@@ -19,6 +19,7 @@ mod policy;
 mod real;
 mod repository;
 mod resume;
+mod said;
 mod shared;
 mod signals;
 mod state;

@@ -48,6 +48,7 @@ enum Told {
 }
 
 /// One session: its files, what the runtime does with it, and its host.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Session {
     word: Option<Remote>,
     state: State,
@@ -135,8 +136,8 @@ impl World {
             6 => self.policy_refuses_until = self.at + self.rng.u64(1..10_000),
             7 => self.die(),
             8 => {
-                self.sessions[index].unknown =
-                    self.sessions[index].enabled != Remote::Off && self.sessions[index].state.actual() != Remote::Off
+                let session = &mut self.sessions[index];
+                session.unknown = session.enabled != Remote::Off && session.state.actual() != Remote::Off;
             }
             9 => self.sessions[index].word = None,
             10 => self.sessions[index].published = false,
@@ -233,7 +234,10 @@ impl World {
             match what {
                 _ if due > until => self.sessions[index].told.push((due, what)),
                 Told::Steerable(steerable) => self.decide(index, Input::Steerable(steerable)),
-                Told::Link => self.decide(index, Input::LinkTold),
+                Told::Link => {
+                    let desired = self.sessions[index].word;
+                    self.decide(index, Input::LinkTold { desired });
+                }
             }
         }
     }
