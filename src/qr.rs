@@ -54,7 +54,7 @@ pub(crate) enum StyleChoice {
     /// The best form the surface can show.
     #[default]
     Auto,
-    /// Half blocks: [`Style::HalfLow`], or as [`StyleChoice::Mono`] without colour.
+    /// Half blocks: [`Style::HalfLow`], or without colour the same as [`StyleChoice::Mono`].
     Half,
     /// [`Style::Wide`].
     Wide,

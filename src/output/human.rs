@@ -220,7 +220,7 @@ fn event_lines(event: &Event) -> Vec<Line> {
     }
 }
 
-/// The lines of a request that waits for a person, with all of it.
+/// The lines of a request that waits for a person: what is asked, the choices and fields, and where to answer.
 pub(crate) fn waiting(request: &Request) -> Vec<Line> {
     let head = match request.kind {
         RequestKind::Permission => "permission needed: ",
@@ -233,7 +233,7 @@ pub(crate) fn waiting(request: &Request) -> Vec<Line> {
         RequestKind::Sampling => "the model is wanted: ",
         RequestKind::Unknown => "something that this version does not know is asked: ",
     };
-    // The text is cut late, and with a warning, as a person may allow it for what is read here.
+    // Lines are left out late, and a line says how many, because a person decides by what is read here.
     let mut what = request.what.trim().lines();
     let mut lines = vec![Line::new(Tone::Attention, format!("{head}{}", cut(what.next().unwrap_or_default())))];
     let rest: Vec<&str> = what.chain(request.detail.iter().map(String::as_str)).collect();

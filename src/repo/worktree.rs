@@ -145,8 +145,8 @@ fn parse(text: &str) -> Vec<Listed> {
     all
 }
 
-/// Runs git. If this is dropped before its end, git is asked to end and removes what it began, which a kill would leave behind;
-/// so are the processes that work for it.
+/// Runs git. If this is dropped before its end, git and the processes that work for it are asked to end; git then removes what it
+/// began, which a kill would leave behind.
 async fn run_to_end(mut command: Command) -> std::io::Result<Output> {
     #[cfg(unix)]
     command.process_group(0);

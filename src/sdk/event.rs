@@ -1,4 +1,4 @@
-//! Session events, in the few kinds that matter here. Read leniently: fields come and go between CLI versions.
+//! The events of sessions, in the few kinds that matter here. They are read leniently, because fields come and go between CLI versions.
 
 use std::path::PathBuf;
 
@@ -104,7 +104,7 @@ pub(crate) enum Event {
 /// The repository that the runtime attached a session to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Attached {
-    /// `owner/name`; None: no repository.
+    /// `owner/name`; `None` for a session without a repository.
     pub(crate) repository: Option<String>,
     pub(crate) host: Option<String>,
     pub(crate) branch: Option<String>,

@@ -23,7 +23,7 @@ impl Cli {
         Self { program, demo: false }
     }
 
-    /// This very program as the stand-in runtime.
+    /// This program itself, as the stand-in.
     pub(crate) fn demo() -> Result<Self, SdkError> {
         let program = std::env::current_exe()
             .map_err(|source| SdkError::Io { what: "this program cannot find itself".to_owned(), source })?;

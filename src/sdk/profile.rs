@@ -44,9 +44,9 @@ pub(crate) struct SessionOptions {
     /// The model that was asked for. The runtime keeps it with the session, and also the one that the session is switched to
     /// later.
     pub(crate) model: Option<String>,
-    /// The reasoning effort, kept like the model.
+    /// The reasoning effort. The runtime keeps it like the model.
     pub(crate) effort: Option<String>,
-    /// The custom agent, kept like the model.
+    /// The custom agent. The runtime keeps it like the model.
     pub(crate) agent: Option<String>,
     /// The agent's mode: `interactive`, `plan`, `autopilot`. The runtime forgets it when the session ends, so it is set again.
     pub(crate) mode: Option<String>,
