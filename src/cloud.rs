@@ -1,5 +1,5 @@
-//! Sessions on GitHub's compute. A task is GitHub's: it is launched, looked at, and left to go on; nothing here ends one, and none is in the
-//! registry.
+//! Sessions on GitHub's compute. A task is GitHub's: it is launched, looked at, and left to go on. Nothing here ends a task, and
+//! no task is in the registry.
 
 pub(crate) mod launch;
 pub(crate) mod lookup;
@@ -8,16 +8,17 @@ pub(crate) mod order;
 use crate::sdk::{self, Login};
 pub(crate) use order::{Order, Target};
 
-/// Where a task is seen.
+/// The link of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) url: String,
-    /// Made from the task's id, as the worker gave none: it may be another one than Mission Control's.
+    /// Whether the link was made from the task's id, because the worker named none. It may differ from the one in Mission
+    /// Control.
     pub(crate) derived: bool,
 }
 
 impl Link {
-    /// The link that every task should be found by; None for an id that does not belong in a link.
+    /// The link under which GitHub should show any task; `None` for an id that does not belong in a link.
     pub(crate) fn derived(host: &str, task: &str) -> Option<Self> {
         let plain = !task.is_empty() && task.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         let url = format!("https://{host}/copilot/tasks/{task}");
@@ -37,27 +38,27 @@ pub(crate) struct Ready {
     pub(crate) demo: bool,
 }
 
-/// What did not become ready.
+/// A task that did not become ready.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: anyhow::Error,
     pub(crate) created: Created,
-    /// Whether the agent has the prompt; None: that is not known.
+    /// Whether the agent has the prompt; `None` if that is not known.
     pub(crate) delivered: Option<bool>,
 }
 
-/// Whether there is a task all the same.
+/// Whether the task exists all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Created {
     No,
-    /// It failed after it was asked for, at an unknown moment.
+    /// It is not known, because the failure came at some moment after GitHub was asked.
     Unknown,
-    /// So much is sure.
+    /// It exists for certain.
     Task {
         id: String,
         link: Option<Link>,
     },
-    /// Looked up: a task of this repository was created meanwhile.
+    /// A task of this repository was created meanwhile, as the list of tasks shows.
     Found {
         id: String,
         link: Option<Link>,

@@ -6,10 +6,10 @@
 //!
 //! - [`script`]: what a script can say, as data
 //! - [`wire`]: frames of JSON-RPC on a stream
-//! - [`session`]: what is remembered of one session
-//! - [`hub`]: who is connected, and what everybody is told
+//! - [`session`]: the state of one session
+//! - [`hub`]: the connections, the sessions, and the events that clients get
 //! - [`methods`]: the answer to each method
-//! - [`person`]: the same of those about the person and the work of a session
+//! - [`person`]: the answers to methods about the person, and about the work of a session
 //! - [`player`]: the person with the phone and the agent, acted out
 
 mod hub;
@@ -36,10 +36,10 @@ use tokio::time;
 use self::hub::Hub;
 pub(crate) use self::script::Script;
 
-/// How long connections may take to deliver what they were sent before the end.
+/// How long connections may take, at the end, to send what was written to them.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// The death of the runtime that its script asked for: the process is to leave with this code.
+/// The script made the runtime die. The process has to exit with this code.
 #[derive(Debug)]
 pub(crate) struct Died(pub(crate) i32);
 
@@ -51,9 +51,10 @@ impl fmt::Display for Died {
 
 impl std::error::Error for Died {}
 
-/// Serves on a loopback port of its own until a client sends `runtime.shutdown`; the script's own death is a [`Died`].
+/// Serves on a loopback port of its own until a client sends `runtime.shutdown`. If the script makes the runtime die, the error is
+/// [`Died`].
 ///
-/// Everything that runs belongs to this future: dropping it ends all connections and sessions.
+/// All tasks belong to this future, so dropping it ends all connections and sessions.
 pub(crate) async fn serve(token: Option<String>, script: Script, announce: impl FnOnce(u16) -> io::Result<()>) -> Result<()> {
     LocalSet::new().run_until(listen(token, script, announce)).await
 }

@@ -1,4 +1,4 @@
-//! What is said: the same updates as lines for people and as JSON for programs. Pure.
+//! Everything that is told: the same updates as lines for people and as JSON for programs. Pure, so that tests compare text.
 
 mod bar;
 mod checks;
@@ -31,12 +31,12 @@ pub(crate) use work::{
     undone_lines, usage_document, usage_text, waiting_document, waiting_text,
 };
 
-/// Something to tell.
+/// Something that people and programs are told about a session.
 #[derive(Debug, Clone)]
 pub(crate) enum Update<'a> {
-    /// Who is signed in, before anything is shared.
+    /// The account that is signed in. It is told before anything is shared.
     SignedIn(&'a Login),
-    /// Something that the user should know before or while sharing.
+    /// Something that the user should know before or while a session is shared.
     Caution(String),
     Ready(&'a SessionEntry),
     /// Remote was switched.
@@ -45,23 +45,23 @@ pub(crate) enum Update<'a> {
         url: Option<&'a str>,
     },
     Event(&'a Event),
-    /// The link was lost, or is there again.
+    /// Link health changed: the link was lost, or Mission Control has the session again.
     Link {
         state: Link,
         why: &'a str,
     },
-    /// The machine does not go to sleep from now on.
+    /// The machine is kept awake from now on.
     Awake,
-    /// A permission that a rule gave.
+    /// A permission that a rule of `--allow-tool` gave.
     Allowed(&'a Request),
-    /// The runtime died, and the session goes on in another one.
+    /// The runtime died, and the session goes on in another runtime.
     Relaunched {
-        /// A turn was running.
+        /// Whether a turn was running, which is not run again.
         interrupted: bool,
     },
     /// The session goes on without this terminal.
     Detached,
-    /// What ended it.
+    /// The error that ended the session.
     Failed(&'a Report),
     Ended(Ending),
 }
@@ -71,29 +71,29 @@ pub(crate) enum Update<'a> {
 pub(crate) enum Ending {
     /// `x` was pressed.
     Stopped,
-    /// By a signal to this program.
+    /// A signal to this program ended the session.
     Signal(crate::os::signals::Signal),
-    /// Not by us: in Mission Control, or by another client.
+    /// Mission Control or another client ended the session.
     Elsewhere,
     /// Nobody reads stdout any more.
     OutputClosed,
-    /// It did not end: another process is its host now.
+    /// The session did not end: another process is its host now.
     Detached,
-    /// Something went wrong, which an error tells.
+    /// Something went wrong, of which an error tells.
     Failed,
 }
 
-/// Rules, as they are typed.
+/// Rules in the words in which they are typed.
 fn rules(rules: &[Rule]) -> String {
     rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The lines of `update` for people; each event line starts with the time `at`, if it is to.
+/// The lines of `update` for people. Lines of events begin with the time `at`, if there is one.
 pub(crate) fn human_lines(update: &Update<'_>, at: Option<&str>) -> Vec<Line> {
     human::lines(update, at)
 }
 
-/// Lines that happened at one time: it stands before the first, and the others are below it.
+/// Lines of one moment: the time stands before the first one, and the others are indented below it.
 pub(crate) fn stamped(lines: Vec<Line>, at: &str) -> Vec<Line> {
     human::stamped(lines, Some(at))
 }

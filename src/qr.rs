@@ -1,12 +1,11 @@
 //! A text as a QR code: modules, terminal lines, SVG and PNG.
 //!
-//! Pure: what the terminal can do comes in as a [`Surface`], what to write goes out as lines or
-//! bytes; nothing here reads the environment or touches a stream. The lines must reach the terminal
-//! as they are: a writer that strips colours leaves a code that no reader decodes (measured: zbar,
-//! rqrr, `ZXing`).
+//! Pure: what the terminal can do comes in as a [`Surface`], what to write goes out as lines or bytes; nothing here reads the
+//! environment or touches a stream. The lines must reach the terminal as they are: a writer that strips colours leaves a code
+//! that no reader decodes (zbar, rqrr and `ZXing` were tried).
 //!
-//! "Measured" in this module means decoded from screenshots of real terminals, and from synthetic
-//! photographs of them.
+//! Where a comment of this module says that a form was read or failed, codes were decoded from screenshots of real terminals, and
+//! from synthetic photographs of them.
 
 mod draw;
 mod file;
@@ -18,9 +17,8 @@ use qrcode::{EcLevel, QrCode, Version};
 
 pub(crate) use draw::{Drawing, Palette, Style};
 
-/// The quiet zones tried, in modules, wide one first. Measured: 2 scans as well as 4; 1 splits the
-/// finder patterns' rows between two half-block cells and fails in some fonts; 0 fails on every
-/// dark background.
+/// The quiet zones that are tried, in modules, the wide one first. A zone of 2 scans as well as one of 4; 1 splits the rows of
+/// the finder patterns between two half-block cells and fails in some fonts; 0 fails on every dark background.
 const QUIET: [u16; 2] = [4, 2];
 
 /// A text that no QR code can hold.
@@ -38,15 +36,14 @@ pub(crate) enum Misfit {
     /// cells.
     #[error("the QR code needs {}x{} characters, the terminal has {}x{}", needed.0, needed.1, have.0, have.1)]
     TooSmall {
-        /// The smallest size that would do, the reserved rows included. These were counted for the
-        /// present width, so it may be a row or two more than needed where the terminal is to
-        /// become wider.
+        /// The smallest size that would do, the reserved rows included. The reserved rows were counted for the present width, so
+        /// this may be a row or two more than needed in a wider terminal.
         needed: (u16, u16),
-        /// The size there is.
+        /// The size of the terminal.
         have: (u16, u16),
     },
-    /// No colour, and the form asked for (or the only one left without half blocks) is made of
-    /// nothing else.
+    /// The surface has no colour, and the form that was asked for (or the only one left without half blocks) is made of nothing
+    /// else.
     #[error("the QR code cannot be drawn without colour here")]
     NeedsColour,
 }
@@ -57,7 +54,7 @@ pub(crate) enum StyleChoice {
     /// The best form the surface can show.
     #[default]
     Auto,
-    /// Half blocks: [`Style::HalfLow`], or as [`StyleChoice::Mono`] without colour.
+    /// Half blocks: [`Style::HalfLow`], or without colour the same as [`StyleChoice::Mono`].
     Half,
     /// [`Style::Wide`].
     Wide,
@@ -70,12 +67,12 @@ pub(crate) enum StyleChoice {
 /// What a person asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Request {
-    /// The form. One named outright is drawn even where [`Surface::utf8`] says otherwise: the
-    /// locale is only a guess at what the terminal shows, and over ssh often a wrong one.
+    /// The form. One that is named outright is drawn even where [`Surface::utf8`] says otherwise: the locale is only a guess at
+    /// what the terminal shows, and over ssh often a wrong one.
     pub(crate) style: StyleChoice,
-    /// Exchanges dark and light: for a terminal whose background was guessed wrong
-    /// ([`Style::Mono`], [`Style::Reverse`]), whose theme turns colours 0 and 7 round ([`Palette::Basic`]), or that
-    /// shows the whole screen in reverse.
+    /// Exchanges dark and light. This helps on a terminal whose background was guessed wrong ([`Style::Mono`],
+    /// [`Style::Reverse`]), whose theme exchanges colours 0 and 7 ([`Palette::Basic`]), or that shows the whole screen in
+    /// reverse.
     pub(crate) invert: bool,
 }
 
@@ -83,14 +80,13 @@ pub(crate) struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the terminal")]
 pub(crate) struct Surface {
-    /// The width in character cells. A terminal that reports 0x0 does not know its size: the caller
-    /// puts in what it assumes, or takes [`Code::unbounded`].
+    /// The width in character cells. A terminal that reports 0x0 does not know its size: the caller then puts in a size that it
+    /// assumes, or takes [`Code::unbounded`].
     pub(crate) columns: u16,
     /// The height in character cells.
     pub(crate) rows: u16,
-    /// Half blocks arrive as one cell each: the locale is UTF-8 and ambiguous characters are
-    /// narrow. Measured: where either is untrue, no form with glyphs decodes, and every one made of
-    /// spaces does.
+    /// Whether half blocks arrive as one cell each: the locale is UTF-8 and ambiguous characters are narrow. Where either was
+    /// untrue, no form with glyphs was read, and every one made of spaces was.
     pub(crate) utf8: bool,
     /// Colour may be used.
     pub(crate) colour: bool,
@@ -98,8 +94,8 @@ pub(crate) struct Surface {
     pub(crate) palette: Palette,
     /// Reverse video may be used: it is a terminal, and not a dumb one.
     pub(crate) reverse: bool,
-    /// The terminal's background is dark, or was guessed to be. Matters without colour only:
-    /// the coloured forms set both colours of every cell.
+    /// Whether the terminal's background is dark, or was guessed to be. This matters without colour only, as the coloured forms
+    /// set both colours of every cell.
     pub(crate) dark_background: bool,
 }
 
@@ -116,8 +112,7 @@ impl Code {
     /// Encodes `text`, unaltered, into the smallest version that holds it at error correction L, at
     /// the highest level which that version has room for.
     ///
-    /// A higher level asked for outright would make the code larger and help little (measured: only
-    /// over line gaps).
+    /// A higher level that is asked for outright would make the code larger, and was of help only over gaps between lines.
     ///
     /// # Errors
     ///
@@ -165,8 +160,8 @@ impl Code {
     /// Chooses how to draw the code so that it fits into `surface` and leaves `reserved_rows` for
     /// what must stay visible with it: the rows of the URL, and one for the cursor.
     ///
-    /// Half blocks with a quiet zone of 4, then of 2; without UTF-8 wide, then tall; without colour
-    /// in ink alone. A code is never clipped: the loss of one row of modules is fatal (measured).
+    /// Half blocks with a quiet zone of 4, then of 2; without UTF-8 wide, then tall; without colour in ink alone. A code is never
+    /// clipped, as no reader decoded one that had lost a row of modules.
     ///
     /// # Errors
     ///
@@ -201,10 +196,9 @@ impl Code {
 
 /// The text's bits at this version and level, or `None` if there is no room.
 ///
-/// Plain bytes come first, `qrcode`'s mixed segments second, as either can be the shorter one: its
-/// greedy optimiser may make things worse (measured: v6 for v5 in 2 of 200 URLs of 81 bytes at M).
-/// Text beyond ASCII is never segmented: the optimiser takes some UTF-8 for Shift JIS and stores it
-/// as kanji (measured), which by the standard a reader turns into other characters.
+/// Plain bytes are tried first and `qrcode`'s mixed segments second, as either can be the shorter one: the crate's greedy
+/// optimiser made version 6 for version 5 of 2 in 200 URLs of 81 bytes at M. Text beyond ASCII is never segmented: the optimiser
+/// takes some UTF-8 for Shift JIS and stores it as kanji, which by the standard a reader turns into other characters.
 fn encode(text: &str, version: Version, level: EcLevel) -> Option<Bits> {
     let finish = |mut bits: Bits| bits.push_terminator(level).ok().map(|()| bits);
     let bytes = || {
@@ -240,8 +234,7 @@ fn styles(choice: StyleChoice, surface: Surface) -> Result<&'static [Style], Mis
             Ok(if surface.reverse { &[Style::Reverse] } else { &[Style::Mono] })
         }
         (StyleChoice::Half, true, _) | (StyleChoice::Auto, true, true) => Ok(&[Style::HalfLow]),
-        // Wide even at its smaller quiet zone before tall: it scans from twice the distance
-        // (measured).
+        // Wide comes before tall, even at its smaller quiet zone, because it was read from twice the distance.
         (StyleChoice::Auto, true, false) => Ok(&[Style::Wide, Style::Tall]),
         (StyleChoice::Wide, true, _) => Ok(&[Style::Wide]),
         (StyleChoice::Tall, true, _) => Ok(&[Style::Tall]),

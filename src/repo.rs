@@ -1,7 +1,8 @@
-//! Is this folder in a GitHub repository, and which? Asks `git`, which knows of worktrees, submodules and `insteadOf`.
+//! Finds out whether a folder is in a GitHub repository, and in which. git is asked, because it knows of worktrees, submodules
+//! and `insteadOf`.
 //!
-//! The answer only decides early whether to refuse and what to show: which repository a session is attached to is what the
-//! runtime says.
+//! The answer only decides early whether to refuse, and what to show. Which repository a session is attached to, the runtime
+//! says.
 
 pub(crate) mod worktree;
 
@@ -13,20 +14,20 @@ use std::{fmt, io};
 use tokio::process::Command;
 use url::Url;
 
-/// `git` and `ssh -G` only read local files; on a dead network file system they may hang all the same.
+/// How long `git` and `ssh -G` may take. They only read local files, but may hang on a dead network file system.
 const GIT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A repository on a GitHub host, as a remote of the work tree names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Repository {
     pub(crate) slug: Slug,
-    /// None: detached HEAD.
+    /// The current branch; `None` for a detached HEAD.
     pub(crate) branch: Option<String>,
-    /// What git calls it.
+    /// The name that git has for the remote.
     pub(crate) remote: String,
 }
 
-/// `owner/name`, compared as GitHub does: without case.
+/// `owner/name`. Two are compared without case, as GitHub does.
 #[derive(Debug, Clone, Eq)]
 pub(crate) struct Slug {
     pub(crate) owner: String,
@@ -75,7 +76,8 @@ pub(crate) enum RepoError {
 
 /// Finds the repository of `directory` on the GitHub host `host`.
 ///
-/// Of several remotes it is `origin`, else the first that is on the host; the Copilot CLI takes `origin`, else the first (measured).
+/// Of several remotes it is `origin`, else the first one on the host. The Copilot CLI takes `origin`, else the first one of all
+/// (docs/copilot-cli.md, create-repository).
 pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, RepoError> {
     let root = git(directory, &["rev-parse", "--show-toplevel"]).await?;
     if !root.status.success() {
@@ -110,7 +112,7 @@ pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, Rep
         path: directory.to_owned(),
         host: host.to_owned(),
         found: if found.is_empty() { String::new() } else { format!(" ({})", found.join(", ")) },
-        // It goes into a command that is offered for typing.
+        // The text goes into a command that is offered for typing.
         other: locations.into_iter().map(|(_, at)| at.host).find(|host| {
             let plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
             plain && (host.contains("github") || host.ends_with(".ghe.com"))
@@ -118,7 +120,7 @@ pub(crate) async fn find(directory: &Path, host: &str) -> Result<Repository, Rep
     })
 }
 
-/// Why git could not tell anything of `directory`.
+/// The reason why git could tell nothing of `directory`.
 fn unreadable(directory: &Path, output: &Output) -> RepoError {
     let message = Some(first_line(&output.stderr)).filter(|said| !said.is_empty()).unwrap_or_else(|| output.status.to_string());
     if message.contains("not a git repository") {
@@ -128,7 +130,8 @@ fn unreadable(directory: &Path, output: &Output) -> RepoError {
     }
 }
 
-/// What of this branch, the current one, that repository on GitHub does not have: None, if it has all, or that cannot be told.
+/// What the current branch has that this repository on GitHub does not; `None` if GitHub has all of it, or if that cannot be
+/// told.
 pub(crate) async fn unpushed(directory: &Path, branch: &str, remote: &str) -> Option<String> {
     let merge = git(directory, &["config", &format!("branch.{branch}.merge")]).await.ok()?;
     match first_line(&merge.stdout).trim_start_matches("refs/heads/") {
@@ -139,7 +142,7 @@ pub(crate) async fn unpushed(directory: &Path, branch: &str, remote: &str) -> Op
     let follows = git(directory, &["config", &format!("branch.{branch}.remote")]).await.ok()?;
     let follows = first_line(&follows.stdout);
     if follows != remote {
-        // It may be a link with a password instead of a name.
+        // The remote may be a link with a password instead of a name.
         return Some(format!("it is pushed to another remote than {remote}, which the task works on"));
     }
     let count = git(directory, &["rev-list", "--count", "@{upstream}..HEAD"]).await.ok()?;
@@ -150,7 +153,7 @@ pub(crate) async fn unpushed(directory: &Path, branch: &str, remote: &str) -> Op
     }
 }
 
-/// Runs git without anything that could ask or write.
+/// Runs git in a way in which it neither asks nor writes.
 async fn git(directory: &Path, arguments: &[&str]) -> Result<Output, RepoError> {
     let mut command = Command::new("git");
     command.arg("-C").arg(directory).args(arguments).env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
@@ -169,13 +172,13 @@ async fn run(mut command: Command) -> io::Result<Output> {
     }
 }
 
-/// What is shown of a remote's URL, if it is one.
+/// The part of a remote's URL that may be shown, if it is a URL.
 #[cfg(test)]
 pub(crate) fn shown(url: &str) -> Option<String> {
     Location::parse(url).map(|at| at.shown())
 }
 
-/// Name and URL of each remote, `insteadOf` applied, from `git remote -v`.
+/// The name and URL of each remote from `git remote -v`, which applies `insteadOf`.
 fn fetch_remotes(listing: &str) -> Vec<(String, String)> {
     listing
         .lines()
@@ -184,10 +187,10 @@ fn fetch_remotes(listing: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The host that an ssh alias stands for, by the user's own ssh configuration; the name itself where ssh cannot tell.
+/// The host that an ssh alias stands for, by the user's ssh configuration; the alias itself if ssh cannot tell.
 async fn ssh_host(alias: &str) -> String {
     if alias == "ssh.github.com" {
-        // GitHub's ssh over the https port.
+        // GitHub serves ssh over the https port under this name.
         return "github.com".to_owned();
     }
     let mut command = Command::new("ssh");
@@ -197,7 +200,7 @@ async fn ssh_host(alias: &str) -> String {
     if host == "ssh.github.com" { "github.com".to_owned() } else { host }
 }
 
-/// Where a remote's URL points to. Carries no user or password: it is printed.
+/// Where a remote's URL points to. User and password are left out, because this is printed.
 #[derive(Debug, PartialEq, Eq)]
 struct Location {
     host: String,
@@ -206,12 +209,12 @@ struct Location {
 }
 
 impl Location {
-    /// For messages: a path of another form than `owner/name` may hold anything.
+    /// A path for messages. One that is no `owner/name` may hold anything.
     fn shown(&self) -> String {
         Slug::parse(&self.path).map_or_else(|| format!("on {}", self.host), |slug| format!("{}/{slug}", self.host))
     }
 
-    /// None for local paths and what is no URL.
+    /// Reads a URL; `None` for a local path and for text that is no URL.
     fn parse(url: &str) -> Option<Self> {
         let (host, path, ssh) = if url.contains("://") {
             let url = Url::parse(url).ok()?;
@@ -221,7 +224,7 @@ impl Location {
             }
             (url.host_str()?.to_ascii_lowercase(), url.path().to_owned(), ssh)
         } else {
-            // scp-like: [user@]host:path; a slash before the colon makes it a local path.
+            // The form of scp: [user@]host:path. A slash before the colon makes it a local path.
             let (host, path) = url.split_once(':')?;
             let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
             // With an `@` behind the colon it is a URL that lost its scheme, and may hold a secret.

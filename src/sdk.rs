@@ -1,7 +1,7 @@
 //! The internal SDK: runtimes and sessions, on top of `github-copilot-sdk`, which nothing else names.
 //!
-//! It knows nothing of the terminal, the registry or exit codes. Every wait is bounded by its caller ([`SdkError::Deadline`] is for
-//! those that have a shorter limit of their own).
+//! This module knows nothing of the terminal, the registry or exit codes. Its callers bound every wait; [`SdkError::Deadline`] is for
+//! waits that have a shorter limit of their own.
 
 mod account;
 mod answer;

@@ -1,7 +1,7 @@
 //! The only writer to stdout and stderr, and the only user of crossterm.
 //!
 //! stdout gets data, whole lines at a time. stderr gets talk: lines that are appended, and at most one status line at the end,
-//! which is redrawn. All text is made harmless here, so that no caller can forget to.
+//! which is redrawn. All text is made harmless in this module, so that no caller can forget to.
 
 mod editor;
 mod keyboard;
@@ -23,21 +23,21 @@ use editor::{Edited, Editor};
 use keyboard::{Keyboard, Typed};
 use writer::{Stream, Writer};
 
-/// Erases the line and goes to its start.
+/// Erases the line and moves the cursor to its start.
 const ERASE_LINE: &str = "\r\x1b[K";
-/// Where a terminal does not tell its size (0×0 on some serial lines and in some containers).
+/// The size that is assumed where a terminal does not know its own (0×0 on some serial lines and in some containers).
 const FALLBACK_SIZE: (u16, u16) = (80, 24);
 
-/// What a person does.
+/// What a person does at the keyboard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Input {
     /// A single press; Enter is a new line.
     Key(char),
-    /// The line that was being typed is done.
+    /// The line that was being typed is finished.
     Line(String),
-    /// It is given up, with what was typed.
+    /// The line that was being typed is given up; this is its text.
     Dropped(String),
-    /// Nothing that matters: the size changed, the program was continued, a line is being typed.
+    /// Nothing that a caller has to act on: the size changed, the program was continued, or a line is being typed.
     Redraw,
 }
 
@@ -47,19 +47,19 @@ pub(crate) enum Input {
 pub(crate) struct Terminal {
     stdout_tty: bool,
     stderr_tty: bool,
-    /// Both are the same terminal: what is on one need not be said on the other.
+    /// Whether stdout and stderr are the same terminal, so that data need not be repeated as talk.
     same: bool,
-    /// TERM is unset or `dumb`: no escape sequences.
+    /// Whether TERM is unset or `dumb`, so that there are no escape sequences.
     dumb: bool,
     colour: bool,
-    /// `--color`, for what stdout gets.
+    /// The value of `--color`, which decides for stdout, too.
     wanted_colour: When,
     utf8: bool,
     talk: Talk,
     bell: bool,
     status: Option<String>,
     keyboard: Option<Keyboard>,
-    /// The line that is being typed, in place of the status.
+    /// The line that is being typed. It takes the place of the status.
     editor: Option<Editor>,
     writer: Writer,
 }
@@ -67,11 +67,11 @@ pub(crate) struct Terminal {
 /// How stderr is written to.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Talk {
-    /// Only errors.
+    /// Whether only errors are written.
     pub(crate) quiet: bool,
-    /// Lines of the log come between: nothing is redrawn.
+    /// Whether lines of the log are written between the others, so that nothing is redrawn.
     pub(crate) log: bool,
-    /// Whole lines only, and no drawings: a screen reader reads them.
+    /// Whether only whole lines are written and nothing is drawn, for screen readers.
     pub(crate) plain: bool,
 }
 
@@ -111,33 +111,33 @@ impl Terminal {
         self.colour
     }
 
-    /// Whether there is a last line that changes. Without it, progress is a line a step.
+    /// Whether there is a last line that changes. Without one, progress is told in a line a step.
     pub(crate) fn redraws(&self) -> bool {
         self.is_interactive() && !self.talk.log && !self.talk.plain
     }
 
-    /// Whether what goes to stdout is also seen by who reads stderr.
+    /// Whether a person who reads stderr also sees stdout.
     pub(crate) fn shows_stdout(&self) -> bool {
         self.same
     }
 
-    /// Whether stdout is a terminal, which obeys what is written to it.
+    /// Whether stdout is a terminal, which would obey escape sequences in what is written.
     pub(crate) fn stdout_is_terminal(&self) -> bool {
         self.stdout_tty
     }
 
-    /// Whether whoever reads our output has stopped to read.
+    /// Whether the reader of our output has stopped reading.
     pub(crate) fn is_stalled(&self) -> bool {
         self.writer.is_stalled()
     }
 
-    /// Writes one line of data to stdout. The error matters: whoever reads it may be gone.
+    /// Writes one line of data to stdout. The error matters, as the reader may be gone.
     pub(crate) fn data(&mut self, text: &str) -> io::Result<()> {
         if self.stdout_tty {
             self.erase_status();
         }
         if self.is_stalled() {
-            // Whoever reads has it all when they read on; nothing else waits for that.
+            // A reader that stalled gets this line once it reads on. Nothing waits for that.
             self.writer.write(Stream::Stdout, format!("{text}\n"));
             return Ok(());
         }
@@ -148,12 +148,12 @@ impl Terminal {
         Ok(())
     }
 
-    /// Writes a whole text to stdout, as slowly as it is read.
+    /// Writes a whole text to stdout, however slowly it is read.
     pub(crate) fn print(&mut self, text: &str) -> io::Result<()> {
         self.writer.write_data(text.to_owned(), true)
     }
 
-    /// Begins to write a text to stdout; whether that worked is told in time.
+    /// Begins to write a text to stdout. The receiver gets the outcome.
     pub(crate) fn begin_print(&mut self, text: &str) -> Receiver<io::Result<()>> {
         self.writer.send_and_hear(text.to_owned())
     }
@@ -171,7 +171,7 @@ impl Terminal {
         self.append(&lines.join("\n"));
     }
 
-    /// Shows `text` as the last line until the next call; None takes it away. Nothing where nobody could see it change.
+    /// Shows `text` as the last line until the next call; `None` removes it. Does nothing where nobody could see the line change.
     pub(crate) fn status(&mut self, text: Option<String>) {
         if !self.redraws() || self.status == text {
             return;
@@ -181,7 +181,7 @@ impl Terminal {
         self.draw_status();
     }
 
-    /// Says what is waited for now: in the last line, or where nothing is redrawn as a line of its own.
+    /// Tells what the program waits for: in the last line, or in a line of its own where nothing is redrawn.
     pub(crate) fn progress(&mut self, step: &str) {
         if self.redraws() {
             self.status(Some(progress::progress(step, Duration::ZERO)));
@@ -202,7 +202,7 @@ impl Terminal {
         size.filter(|(columns, rows)| *columns > 0 && *rows > 0).unwrap_or(FALLBACK_SIZE)
     }
 
-    /// What a QR code on stderr can be drawn with, and whether its size is to be minded; None where nobody could see it.
+    /// What a QR code on stderr can be drawn with, and whether it has to fit the size; `None` where nobody could see the code.
     pub(crate) fn surface(&self, when: When) -> Option<(qr::Surface, bool)> {
         let seen = self.is_interactive() && !self.talk.plain && env::get_os("CI").is_none();
         if when == When::Never || (when == When::Auto && !seen) {
@@ -211,7 +211,7 @@ impl Terminal {
         Some((self.surface_of(self.size(), self.stderr_tty, self.colour), self.stderr_tty))
     }
 
-    /// The same for a code on stdout, where it is the data.
+    /// What a QR code on stdout can be drawn with, where the code is the data.
     pub(crate) fn stdout_surface(&self) -> (qr::Surface, bool) {
         let size = if self.stdout_tty { size_of(&io::stdout()) } else { None };
         let colour = wants_colour(self.wanted_colour, self.stdout_tty && !self.dumb);
@@ -226,23 +226,24 @@ impl Terminal {
             colour,
             reverse: terminal && !self.dumb,
             palette: qr::Palette::for_term(&env::get("TERM").unwrap_or_default()),
-            // Asking the terminal is not reliable (tmux and urxvt never answer, screen answers late); only urxvt sets the variable.
+            // Asking the terminal for its background is not reliable (tmux and urxvt never answer, screen answers late), so a
+            // variable is read, which only urxvt sets.
             dark_background: env::get("COLORFGBG").is_none_or(|value| !matches!(value.rsplit(';').next(), Some("7" | "15"))),
         }
     }
 
-    /// The width of the screen behind stdout, if it is one.
+    /// The width of the terminal behind stdout, if stdout is one.
     pub(crate) fn stdout_columns(&self) -> Option<u16> {
         let size = if self.stdout_tty { size_of(&io::stdout()) } else { None };
         size.map(|(columns, _)| columns).filter(|columns| *columns > 0)
     }
 
-    /// Whether stdout is a screen that can be drawn anew.
+    /// Whether stdout is a terminal that can be drawn anew.
     pub(crate) fn redraws_stdout(&self) -> bool {
         self.stdout_tty && !self.dumb && !self.talk.plain
     }
 
-    /// Before something is shown again: clears the screen, or leaves an empty line where there is none.
+    /// Prepares stdout for showing something again: clears the screen, or writes an empty line where there is none.
     pub(crate) fn clear_stdout(&mut self, again: bool) -> io::Result<()> {
         if self.redraws_stdout() {
             self.writer.write_data("\x1b[2J\x1b[H".to_owned(), true)
@@ -253,12 +254,12 @@ impl Terminal {
         }
     }
 
-    /// Whether [`Self::ring`] does something.
+    /// Lets [`Self::ring`] ring, or keeps it silent.
     pub(crate) fn let_ring(&mut self, bell: bool) {
         self.bell = bell && self.is_interactive();
     }
 
-    /// Calls for the person: by a notification, where the terminal knows OSC 9, and by its bell.
+    /// Calls the person: by a notification, where the terminal knows OSC 9, and by the bell.
     pub(crate) fn ring(&self, text: &str) {
         const LENGTH: usize = 120;
         if self.bell {
@@ -267,7 +268,7 @@ impl Terminal {
         }
     }
 
-    /// Asks the terminal to put `text` into the clipboard (OSC 52); it does not say whether it did.
+    /// Asks the terminal to put `text` into the clipboard (OSC 52). A terminal does not say whether it did.
     pub(crate) fn copy(&mut self, text: &str) {
         use crossterm::Command as _;
         let mut sequence = String::new();
@@ -276,7 +277,8 @@ impl Terminal {
         }
     }
 
-    /// Starts to read keys, if stdin and stderr are this job's terminal. Whatever was typed ahead is dropped.
+    /// Starts to read keys, if stdin and stderr are this job's terminal. What was typed ahead is dropped, as it was meant for
+    /// something else.
     pub(crate) fn open_keyboard(&mut self) -> io::Result<bool> {
         if self.is_interactive() && io::stdin().is_terminal() {
             self.keyboard = Some(Keyboard::open()?);
@@ -284,7 +286,7 @@ impl Terminal {
         Ok(self.keyboard.is_some())
     }
 
-    /// Lets a person type a line, in place of the status; `earlier` lines can be had again.
+    /// Lets a person type a line, in the place of the status. The arrow keys bring back `earlier` lines.
     pub(crate) fn type_line(&mut self, label: &str, earlier: &[String]) {
         self.erase_status();
         self.editor = Some(Editor::new(label.to_owned(), earlier));
@@ -296,7 +298,7 @@ impl Terminal {
         self.editor.is_some()
     }
 
-    /// Takes back the line that is being typed, if one is: what was typed.
+    /// Takes away the line that is being typed, and returns its text.
     pub(crate) fn take_line(&mut self) -> Option<String> {
         self.erase_status();
         let editor = self.editor.take();
@@ -304,7 +306,7 @@ impl Terminal {
         editor.map(|editor| editor.text().to_owned())
     }
 
-    /// What the person does next. Waits for ever without a keyboard. Cancel-safe.
+    /// Waits for what the person does next; without a keyboard it waits for ever. Cancel-safe.
     pub(crate) async fn input(&mut self) -> Input {
         let Some(keyboard) = &mut self.keyboard else { return std::future::pending().await };
         match keyboard.next(self.editor.is_some()).await {
@@ -325,7 +327,7 @@ impl Terminal {
             }
             Typed::Suspend => {
                 self.erase_status();
-                // The thread that writes is stopped as well.
+                // Stopping the program stops the thread that writes, too, so all is written first.
                 self.writer.drain();
                 if let Some(keyboard) = &mut self.keyboard {
                     keyboard.suspend();
@@ -336,7 +338,7 @@ impl Terminal {
         Input::Redraw
     }
 
-    /// Gives the terminal back as it was found.
+    /// Restores the terminal as it was found.
     pub(crate) fn close_keyboard(&mut self) {
         self.take_line();
         self.writer.drain();
@@ -348,12 +350,12 @@ impl Terminal {
         self.write(format!("{erase}{text}\n{}", self.last_line()));
     }
 
-    /// A terminal that went away is no error: the signal tells.
+    /// Writes to stderr. That the terminal went away is no error here, as a signal tells of it.
     fn write(&self, text: String) {
         self.writer.write(Stream::Stderr, text);
     }
 
-    /// In the background the last line belongs to the shell.
+    /// Whether the last line is shown. In the background it belongs to the shell.
     fn shows_status(&self) -> bool {
         (self.status.is_some() || self.editor.is_some()) && self.keyboard.as_ref().is_none_or(Keyboard::is_active)
     }
@@ -376,7 +378,7 @@ impl Terminal {
         }
     }
 
-    /// The line that is being typed, or the status; cut to one row: what wraps could not be erased.
+    /// The line that is being typed, or the status. It is cut to one row, because a line that wraps could not be erased.
     fn last_line(&self) -> String {
         if !self.shows_status() {
             return String::new();
@@ -384,7 +386,7 @@ impl Terminal {
         let room = usize::from(self.size().0).saturating_sub(1);
         if let Some(editor) = &self.editor {
             let (row, column) = editor.row(room, |text| self.clean(text));
-            // From the start of the line: what is right of the cursor may be of any width.
+            // The cursor is moved from the start of the line, because text to its right may be of any width.
             return if column == 0 { format!("{row}\r") } else { format!("{row}\r\x1b[{column}C") };
         }
         let Some(status) = &self.status else { return String::new() };
@@ -409,7 +411,7 @@ impl Terminal {
             Tone::Error => Some(AnsiColor::Red.on_default().bold()),
         };
         let Some(style) = style.filter(|_| self.colour) else { return text };
-        // The word before the colon carries the style; long text stays in the reader's own colours.
+        // The words before the colon are styled; long text stays in the terminal's own colours.
         match text.split_once(": ") {
             Some((head, rest)) if line.tone != Tone::Dim => format!("{style}{head}:{style:#} {rest}"),
             _ => format!("{style}{text}{style:#}"),
@@ -432,18 +434,18 @@ impl Drop for Terminal {
     }
 }
 
-/// Where the log goes: to stderr, made harmless a line at a time.
+/// The writer of the log: it goes to stderr, and is made harmless line by line.
 pub(crate) fn log_line(bytes: &[u8]) {
     use io::Write as _;
     for line in String::from_utf8_lossy(bytes).lines() {
-        // Lost where nobody reads on: the log must not hold up what it tells of.
+        // A line is lost if nobody reads on, as the log must not hold up what it tells of.
         if !is_full() {
             let _ = writeln!(io::stderr(), "{}", sanitise::sanitised(line));
         }
     }
 }
 
-/// `--color` > `NO_COLOR` > `CLICOLOR_FORCE` > whether it is a terminal (no-color.org).
+/// Decides on colour: `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then whether the stream is a terminal (no-color.org).
 fn wants_colour(color: When, terminal: bool) -> bool {
     match color {
         When::Always => true,
@@ -454,7 +456,7 @@ fn wants_colour(color: When, terminal: bool) -> bool {
     }
 }
 
-/// By the first of the locale variables that is set; Windows consoles are Unicode through the API that std uses.
+/// Whether the first locale variable that is set names UTF-8. Windows consoles are Unicode through the API that std uses.
 fn is_utf8() -> bool {
     if cfg!(windows) {
         return true;
@@ -464,7 +466,7 @@ fn is_utf8() -> bool {
     codeset.replace('-', "").eq_ignore_ascii_case("utf8")
 }
 
-/// Whether stderr takes nothing at the moment: a pipe that nobody empties, a terminal that was stopped with Ctrl-S.
+/// Whether stderr takes nothing at the moment: it is a pipe that nobody empties, or a terminal that was stopped with Ctrl-S.
 #[cfg(unix)]
 fn is_full() -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -480,7 +482,7 @@ fn is_full() -> bool {
     false
 }
 
-/// Of the stream itself: crossterm would ask /dev/tty, and run `tput`.
+/// The size of the stream itself. crossterm would ask /dev/tty, and run `tput`.
 #[cfg(unix)]
 fn size_of(stream: &impl std::os::fd::AsFd) -> Option<(u16, u16)> {
     rustix::termios::tcgetwinsize(stream).ok().map(|size| (size.ws_col, size.ws_row))

@@ -1,4 +1,4 @@
-//! From an order to a task that works on it: requested, starting, ready, prompted.
+//! Takes an order to a task that works on it: requested, starting, ready, prompted.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -14,23 +14,24 @@ use super::{Created, Failure, Link, Order};
 use crate::error::{DeadlinePassed, TaskEnded};
 use crate::sdk::{self, Event, Events, Runtime, SdkError, Session, WORKER};
 
-/// The worker's own link comes with its first events or never; the CLI looks once a second (measured).
+/// How long the worker's link is waited for. It comes with the worker's first events or never; the CLI looks once a second
+/// (docs/copilot-cli.md, cloud-link).
 const LINK_WAIT: Duration = Duration::from_secs(2);
-/// Nothing is sent to GitHub when a session is closed (measured), so this takes no time.
+/// How long closing a session may take. It sends nothing to GitHub (docs/copilot-cli.md, cloud-close), so it is quick.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// What a launch is at.
+/// The step that a launch is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// GitHub was asked for a task.
     Requested,
-    /// It said no for now, and is asked again.
+    /// GitHub refused for now, and is asked again later.
     Limited,
-    /// There is a task, and no worker yet.
+    /// The task exists, and its worker does not run yet.
     Starting,
-    /// The worker is there, and is told the prompt.
+    /// The worker runs, and gets the prompt.
     Prompting,
-    /// The worker may say where it can be seen.
+    /// The worker may still name the link of the task.
     Linking,
 }
 
@@ -45,10 +46,10 @@ impl Step {
         }
     }
 
-    /// How long it may take, where nobody said how long all of it may.
+    /// How long the step may take, if the whole launch has no limit.
     fn limit(self) -> Duration {
         match self {
-            // GitHub provisions a machine meanwhile.
+            // GitHub provisions a machine in this time.
             Step::Requested | Step::Limited => Duration::from_mins(2),
             Step::Starting => Duration::from_mins(1),
             Step::Prompting => Duration::from_secs(30),
@@ -57,13 +58,13 @@ impl Step {
     }
 }
 
-/// How far a launch has come: also one that is given up has got there.
+/// How far a launch has come. It is shared, so that it can be read after the launch was given up.
 #[derive(Debug)]
 pub(crate) struct Progress {
     step: Cell<Step>,
-    /// The id of the task, once there is one for sure.
+    /// The id of the task, once it is certain that the task exists.
     task: OnceCell<String>,
-    /// Whether the agent has the prompt; None: it was sent, and nothing came back yet.
+    /// Whether the agent has the prompt; `None` while it was sent and nothing came back yet.
     delivered: Cell<Option<bool>>,
 }
 
@@ -76,7 +77,7 @@ impl Progress {
         self.step.get()
     }
 
-    /// What became of a launch that ended like this at this point.
+    /// What became of a launch that ended with `error` at this point.
     pub(crate) fn failure(&self, error: anyhow::Error, host: &str) -> Failure {
         let created = match (self.task.get(), error.downcast_ref()) {
             (Some(task), _) => Created::Task { id: task.clone(), link: Link::derived(host, task) },
@@ -84,50 +85,50 @@ impl Progress {
                 Created::Task { id: task.clone(), link: Link::derived(host, task) }
             }
             (None, Some(error)) if error.rules_out_a_task() => Created::No,
-            // Between two attempts nothing is under way.
+            // Between two attempts, no task is being created.
             (None, _) if self.step.get() == Step::Limited => Created::No,
-            // The connection may break, and a deadline pass, while GitHub creates it.
+            // The connection may break, or a deadline pass, while GitHub creates the task.
             (None, _) => Created::Unknown,
         };
         Failure { error, created, delivered: self.delivered.get() }
     }
 }
 
-/// What all launches have in common.
+/// What all launches of one command share.
 pub(crate) struct Launcher {
     pub(crate) runtime: Runtime,
     pub(crate) directory: PathBuf,
     /// The GitHub host that links are on.
     pub(crate) host: String,
-    /// For all of one launch; None: each step has its own limit.
+    /// The limit of one whole launch; `None` gives each step a limit of its own.
     pub(crate) timeout: Option<Duration>,
-    /// What the runtime looks at for us.
+    /// The sessions by which the runtime looks at tasks for this process.
     open: RefCell<HashMap<String, Session>>,
 }
 
-/// A task that works, and our sight of it.
+/// A task whose worker runs, and the session that shows it.
 pub(crate) struct Live {
     pub(crate) session: Session,
     events: Events,
-    /// Came while something else was waited for.
+    /// Events that came while another one was waited for.
     early: VecDeque<Event>,
     pub(crate) task: String,
     pub(crate) link: Link,
-    /// What it was told.
+    /// The text that the agent got.
     pub(crate) message: Option<String>,
-    /// It said that it ended.
+    /// Whether the task said that it ended.
     pub(crate) ended: bool,
 }
 
-/// How long what is under way may take.
+/// The time limits of a launch.
 struct Clock<'a> {
     progress: &'a Progress,
-    /// When all of it has to be done, and how long that is.
+    /// The end of the whole launch, and how long it may take.
     until: Option<(Instant, Duration)>,
 }
 
 impl Clock<'_> {
-    /// Does one step, until its deadline.
+    /// Runs one step, until its deadline.
     async fn limit<T>(&self, step: Step, work: impl Future<Output = Result<T, SdkError>>) -> anyhow::Result<T> {
         self.progress.step.set(step);
         let (until, limit) = self.until.unwrap_or_else(|| (Instant::now() + step.limit(), step.limit()));
@@ -143,7 +144,7 @@ impl Launcher {
         Self { runtime, directory, host, timeout, open: RefCell::default() }
     }
 
-    /// Launches one task. What is created stays, whatever fails after it: a task is GitHub's.
+    /// Launches one task. A task that was created stays, whatever fails later, because it is GitHub's.
     pub(crate) async fn launch(&self, order: &Order, progress: &Progress) -> Result<Live, Failure> {
         let message = order.message();
         let launched = self.get_ready(order, message.as_deref(), progress).await;
@@ -159,7 +160,7 @@ impl Launcher {
         let clock = Clock { progress, until: self.timeout.map(|limit| (Instant::now() + limit, limit)) };
         let (session, events) = self.create(order, &clock).await?;
         self.open.borrow_mut().insert(session.id().to_owned(), session.clone());
-        // The runtime knows it, without asking GitHub.
+        // The runtime knows the task's id without asking GitHub.
         let task = clock.limit(Step::Starting, session.task_id()).await?;
         let _ = progress.task.set(task.clone());
         let mut opening = Opening { session, events, early: VecDeque::new() };
@@ -173,7 +174,8 @@ impl Launcher {
             let sending = async {
                 progress.delivered.set(None);
                 opening.session.send(&message.into()).await?;
-                // Also a prompt that GitHub does not take is answered with an id; the one that it took comes back without (measured).
+                // The id in the answer proves nothing, as GitHub may still refuse the prompt. A prompt that GitHub took comes
+                // back without an id (docs/copilot-cli.md, cloud-prompt).
                 opening.until(|event| matches!(event, Event::Prompt { id, text, .. } if id.is_empty() || text == message)).await
             };
             clock.limit(Step::Prompting, sending).await?;
@@ -181,7 +183,7 @@ impl Launcher {
         }
         if !opening.early.iter().any(is_link) {
             progress.step.set(Step::Linking);
-            // That the task ended is for those who follow it.
+            // Whoever follows the task finds out that it ended.
             let _ = timeout_at(link_until, opening.until(is_link)).await;
         }
         let link = opening.link(&self.host).or_else(|| Link::derived(&self.host, &task));
@@ -189,14 +191,14 @@ impl Launcher {
         Ok((opening, link))
     }
 
-    /// Asks for a task, again only after what surely created none.
+    /// Asks for a task. It is asked for again only after a failure that surely created none.
     async fn create(&self, order: &Order, clock: &Clock<'_>) -> anyhow::Result<(Session, Events)> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_secs(1))
             .with_max_delay(Duration::from_mins(1))
             .without_max_times()
             .with_jitter();
-        // Why nothing is under way just now.
+        // Why GitHub is not being asked just now.
         let refused = Cell::new(None);
         let asking = (|| {
             refused.set(None);
@@ -216,7 +218,7 @@ impl Launcher {
         asked.map_err(|error| refused.take().map_or(error, anyhow::Error::from))
     }
 
-    /// Asks once. A task that comes when this launch is given up is left at once.
+    /// Asks for a task once. If this launch is given up meanwhile, the session of a task that still comes is closed at once.
     async fn ask(&self, order: &Order) -> Result<(Session, Events), SdkError> {
         let (runtime, directory, target) = (self.runtime.clone(), self.directory.clone(), order.target.clone());
         let (tell, told) = oneshot::channel();
@@ -229,14 +231,14 @@ impl Launcher {
         told.await.unwrap_or_else(|_| Err(SdkError::closed()))
     }
 
-    /// Looks at a task no longer.
+    /// Stops looking at a task.
     pub(crate) async fn leave(&self, session: &Session) {
         self.open.borrow_mut().remove(session.id());
         close(session).await;
     }
 
-    /// The runtime goes on to wait for the worker of a task, also when nobody waits with it; until then the session has the id of the task
-    /// (measured).
+    /// The runtime goes on waiting for a task's worker when nobody waits with it. Until the worker is there, the session has the
+    /// id of the task (docs/copilot-cli.md, cloud-wait).
     pub(crate) async fn leave_pending<'a>(&self, failures: impl Iterator<Item = &'a Failure>) {
         let pending: Vec<Session> = failures
             .filter_map(|failure| match &failure.created {
@@ -247,19 +249,19 @@ impl Launcher {
         join_all(pending.iter().map(close)).await;
     }
 
-    /// Looks at none any more.
+    /// Stops looking at all tasks.
     pub(crate) async fn leave_all(&self) {
         let open: Vec<Session> = self.open.borrow_mut().drain().map(|(_, session)| session).collect();
         join_all(open.iter().map(close)).await;
     }
 }
 
-/// Ends the runtime's sight of a task, which it keeps up otherwise; the task goes on.
+/// Closes a session, so that the runtime stops looking at its task. The task goes on.
 async fn close(session: &Session) {
     let _ = timeout(CLOSE_DEADLINE, session.close()).await;
 }
 
-/// A session that exists, on its way to being useful.
+/// A session whose worker runs, before it has its link and prompt.
 struct Opening {
     session: Session,
     events: Events,
@@ -267,7 +269,7 @@ struct Opening {
 }
 
 impl Opening {
-    /// Waits for an event; all that come are kept.
+    /// Waits for an event. All events that come meanwhile are kept.
     async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<(), SdkError> {
         loop {
             let event = self.events.next().await.ok_or_else(SdkError::closed)?;
@@ -283,7 +285,7 @@ impl Opening {
         }
     }
 
-    /// The link that the worker gave, if it is one that may be shown.
+    /// The link that the worker named, if it may be shown.
     fn link(&self, host: &str) -> Option<Link> {
         self.early.iter().find_map(|event| match event {
             Event::Link { url } if sdk::check_link(url, host).is_ok() => Some(Link { url: url.clone(), derived: false }),
@@ -293,7 +295,7 @@ impl Opening {
 }
 
 impl Live {
-    /// The next event; an error where the runtime is gone. Cancel-safe.
+    /// The next event; an error if the runtime is gone. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Result<Event, SdkError> {
         let event = match self.early.pop_front() {
             Some(event) => event,

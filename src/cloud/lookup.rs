@@ -1,4 +1,4 @@
-//! What became of tasks that were asked for, where the answer got lost: looked up among the account's own, so that none is created twice.
+//! Looks for tasks whose answer got lost, among the account's own tasks, so that none is created twice.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -10,32 +10,32 @@ use super::{Created, Failure, Link, Target};
 use crate::repo::Slug;
 use crate::sdk::{Runtime, SdkError, Task};
 
-/// How long one look may take.
+/// How long one look at the list may take.
 const LOOK_DEADLINE: Duration = Duration::from_secs(10);
-/// A task may take so long to be in the list.
+/// How long a new task may take to appear in the list.
 const LATE: Duration = Duration::from_secs(2);
 
-/// The account's tasks since the start, by this machine's clock, and those of them that are accounted for.
+/// The account's tasks since the start, by this machine's clock, and the ids of those that belong to a known order.
 pub(crate) struct Lookup {
     since: Timestamp,
     seen: BTreeMap<String, Task>,
     known: HashSet<String>,
-    /// The last look was a success.
+    /// Whether the last look was a success.
     looked: bool,
 }
 
 impl Lookup {
-    /// From now on.
+    /// Begins now: older tasks are of no interest.
     pub(crate) fn new() -> Self {
         Self { since: Timestamp::now(), seen: BTreeMap::new(), known: HashSet::new(), looked: false }
     }
 
-    /// This one is accounted for.
+    /// Notes that this task belongs to a known order.
     pub(crate) fn know(&mut self, task: &str) {
         self.known.insert(task.to_owned());
     }
 
-    /// Keeps what one look saw.
+    /// Keeps the tasks of one look at the list.
     pub(crate) fn saw(&mut self, tasks: Result<Vec<Task>, SdkError>) {
         self.looked = tasks.is_ok();
         match tasks {
@@ -50,7 +50,7 @@ impl Lookup {
         }
     }
 
-    /// Looks for tasks of `targets`, once more where some are not to be seen yet. What was seen stays, should this be given up.
+    /// Looks for the tasks of `targets`, and once more if some do not appear yet. What was seen is kept, also if this is dropped.
     pub(crate) async fn gather(&mut self, runtime: &Runtime, targets: &[&Target]) {
         self.saw(look(runtime).await);
         if targets.iter().any(|target| self.unaccounted(target).len() < count(targets, target)) {
@@ -59,8 +59,8 @@ impl Lookup {
         }
     }
 
-    /// What became of those that failed at an unknown moment. As far as repositories are the same, so are their tasks: none of these has its
-    /// prompt.
+    /// Decides what became of the orders that failed at an unknown moment. Tasks of one repository cannot be told apart, and need
+    /// not be: none of these has its prompt.
     pub(crate) fn attribute<'a>(&mut self, host: &str, lost: impl IntoIterator<Item = (&'a Target, &'a mut Failure)>) {
         let mut lost: Vec<_> = lost.into_iter().filter(|(_, failure)| failure.created == Created::Unknown).collect();
         let targets: Vec<&Target> = lost.iter().map(|(target, _)| *target).collect();
@@ -68,7 +68,7 @@ impl Lookup {
             let candidates = self.unaccounted(target);
             let refused = matches!(failure.error.downcast_ref(), Some(SdkError::CloudRefused { .. }));
             failure.created = match candidates.as_slice() {
-                // With more than were asked for, somebody else asks, too.
+                // With more tasks than orders, somebody else creates tasks, too, so none can be attributed.
                 [id, ..] if candidates.len() <= count(&targets[index..], target) => {
                     self.known.insert(id.clone());
                     Created::Found { id: id.clone(), link: Link::derived(host, id) }
@@ -79,7 +79,7 @@ impl Lookup {
         }
     }
 
-    /// Times may have whole seconds only.
+    /// Whether a task is no older than the start. GitHub's times may have whole seconds only.
     fn is_since(&self, at: Timestamp) -> bool {
         at >= self.since || (at.subsec_nanosecond() == 0 && at.as_second() == self.since.as_second())
     }
@@ -93,13 +93,13 @@ impl Lookup {
     }
 }
 
-/// Looks at the latest tasks: soon after something got lost, or it is not among them any more.
+/// Looks at the latest tasks. It has to be soon after an answer got lost, while the task still is among them.
 pub(crate) async fn look(runtime: &Runtime) -> Result<Vec<Task>, SdkError> {
     let late = |_| Err(SdkError::Deadline { step: "looking for the task", limit: LOOK_DEADLINE });
     timeout(LOOK_DEADLINE, runtime.tasks()).await.unwrap_or_else(late)
 }
 
-/// How many of `targets` are of the same repository.
+/// How many of `targets` name the same repository.
 fn count(targets: &[&Target], target: &Target) -> usize {
     targets.iter().filter(|other| other.slug == target.slug).count()
 }

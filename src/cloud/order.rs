@@ -1,4 +1,4 @@
-//! What is to be launched, as people write it: `owner/name@branch`, a link, a list of them.
+//! Reads what is to be launched, in the forms in which people write it: `owner/name@branch`, a link, or a list of them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,18 +9,18 @@ use url::Url;
 use crate::repo::Slug;
 use crate::sdk::CloudRepository;
 
-/// Where a task works. Nothing is asked of GitHub here: the names have the form that GitHub takes.
+/// Where a task works. The names are checked for the form that GitHub takes, without asking GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// None: no repository.
+    /// `None` for a task without a repository.
     pub(crate) slug: Option<Slug>,
     pub(crate) branch: Option<String>,
 }
 
-/// One task that is to be.
+/// One task to launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Order {
-    /// The number of its line, or of its `--repo`, from 1; then those of lines that say the same.
+    /// The number of the order's line, or of its `--repo`, from 1; then the numbers of equal lines.
     pub(crate) lines: Vec<usize>,
     pub(crate) target: Target,
     pub(crate) prompt: Option<String>,
@@ -59,14 +59,15 @@ impl Target {
         Ok(Self { slug: Some(Slug { owner: owner.to_owned(), name: name.to_owned() }), branch })
     }
 
-    /// For the CLI.
+    /// The repository in the form that the CLI takes.
     pub(crate) fn repository(&self) -> Option<CloudRepository<'_>> {
         self.slug.as_ref().map(|slug| CloudRepository { owner: &slug.owner, name: &slug.name, branch: self.branch.as_deref() })
     }
 }
 
 impl Order {
-    /// What the agent is told. The branch stands before it: nothing else brings it to GitHub (measured).
+    /// The text that the agent gets. It begins with the branch, because nothing else brings the branch to GitHub
+    /// (docs/copilot-cli.md, cloud-not-sent).
     pub(crate) fn message(&self) -> Option<String> {
         let prompt = self.prompt.as_ref()?;
         Some(match (&self.target.slug, &self.target.branch) {
@@ -76,7 +77,7 @@ impl Order {
     }
 }
 
-/// Path and branch of a repository's link.
+/// The path and the branch of a repository's link.
 fn of_link(text: &str, host: &str) -> Result<(String, Option<String>), String> {
     let url = Url::parse(text).map_err(|error| format!("this is no link: {error}"))?;
     if !url.username().is_empty() || url.password().is_some() || url.port().is_some() {
@@ -99,7 +100,7 @@ fn of_link(text: &str, host: &str) -> Result<(String, Option<String>), String> {
     Ok((format!("{owner}/{name}"), branch))
 }
 
-/// For messages: what was meant as a link may have a password or a token in it, also without its scheme.
+/// A text for messages. What was meant as a link may have a password or a token in it, also without its scheme.
 pub(crate) fn without_secrets(text: &str) -> String {
     let text = text.split(['?', '#']).next().unwrap_or_default();
     let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
@@ -114,7 +115,7 @@ pub(crate) fn without_secrets(text: &str) -> String {
     }
 }
 
-/// A login: letters, digits, hyphens between them; an underscore in those that a company manages.
+/// Whether this can be a login: letters, digits, and hyphens between them; logins that a company manages have an underscore, too.
 fn check_owner(owner: &str) -> Result<(), String> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     if owner.is_empty() || owner.len() > 100 || owner.starts_with('-') || !owner.bytes().all(good) {
@@ -131,7 +132,7 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// By the rules of git-check-ref-format(1), and none that looks like an option.
+/// Whether this can be a branch, by the rules of git-check-ref-format(1). One that looks like an option is refused.
 fn check_branch(branch: &str) -> Result<(), String> {
     let wrong = |why: &str| Err(format!("\"{branch}\" is no branch: {why}"));
     if branch.is_empty() {
@@ -162,8 +163,8 @@ fn check_branch(branch: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads a list: a line each, `owner/name[@branch]`, and after a tab its own prompt. Empty lines, and those that start with #, count only
-/// for the numbers. All that is wrong is told at once.
+/// Reads a list with one order a line: `owner/name[@branch]`, and after a tab a prompt of its own. Empty lines and those that
+/// start with # only count for the line numbers. All errors are reported together.
 pub(crate) fn read_list(text: &str, host: &str, prompt: Option<&str>) -> Result<Vec<Order>, Vec<String>> {
     let mut orders = Vec::new();
     let mut wrong = Vec::new();
@@ -184,12 +185,12 @@ pub(crate) fn read_list(text: &str, host: &str, prompt: Option<&str>) -> Result<
     if wrong.is_empty() { Ok(orders) } else { Err(wrong) }
 }
 
-/// Makes one order of those that say the same, in the place of the first.
+/// Merges equal orders into one, in the place of the first.
 pub(crate) fn merged(orders: Vec<Order>) -> Vec<Order> {
     let mut places: HashMap<(String, Option<String>), usize> = HashMap::new();
     let mut merged: Vec<Order> = Vec::with_capacity(orders.len());
     for order in orders {
-        // GitHub takes names of repositories without case, and branches with it.
+        // GitHub compares names of repositories without case, and branches with it.
         let slug = order.target.slug.as_ref().map(|slug| slug.to_string().to_ascii_lowercase()).unwrap_or_default();
         let key = (format!("{slug}@{}", order.target.branch.as_deref().unwrap_or_default()), order.prompt.clone());
         if let Some(place) = places.get(&key) {

@@ -1,4 +1,4 @@
-//! The hub: who is connected, which sessions there are, and what everybody is told.
+//! The hub: the connections, the sessions, and the events that clients get.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,26 +21,26 @@ use super::script::{Event, Fault, Launch, RpcError, Script};
 use super::session::{ClientId, Live, Session};
 use super::{Died, player, wire};
 
-/// All that the stand-in knows, shared by its tasks, which take turns on one thread.
+/// All that the stand-in knows. Its tasks share it, and take turns on one thread.
 pub(super) struct Hub {
     pub(super) script: Script,
     pub(super) token: Option<String>,
     state: RefCell<State>,
-    /// Somebody changed the state.
+    /// Notified whenever the state changes.
     changed: Notify,
     end: mpsc::UnboundedSender<Result<()>>,
 }
 
-/// What changes. The serialised part is what a [`Script::store`] keeps.
+/// The state that changes. The part that is serialised is what [`Script::store`] keeps.
 #[derive(Default, Deserialize, Serialize)]
 pub(super) struct State {
     pub(super) sessions: BTreeMap<String, Session>,
-    /// The account's tasks at GitHub, the latest first; they stay when their sessions here end.
+    /// The account's tasks at GitHub, the latest first. They stay when their sessions end here.
     #[serde(default)]
     pub(super) tasks: Vec<Value>,
-    /// How often each method with faults was called.
+    /// How often each method with faults was called, so that the next fault can be taken.
     calls: BTreeMap<String, usize>,
-    /// The person trusts all folders by now.
+    /// Whether the person trusts all folders by now.
     #[serde(default)]
     pub(super) trusted: bool,
     launches: usize,
@@ -50,19 +50,19 @@ pub(super) struct State {
     arrivals: ClientId,
 }
 
-/// A connection, as seen by those who have something to say to it.
+/// A connection, as the tasks see it that send something to its client.
 pub(super) struct Client {
     out: mpsc::UnboundedSender<Vec<u8>>,
-    /// Cancelled when the runtime is to hang up.
+    /// Cancelled when the runtime is to close the connection.
     gone: CancellationToken,
     pub(super) admitted: bool,
-    /// How often the runtime asked it something.
+    /// How many calls the runtime made to the client, for their ids.
     asked: u64,
 }
 
 impl Client {
     fn send(&self, frame: Vec<u8>) {
-        // The receiver ends with the connection, and then nobody is left to be told.
+        // The receiver ends with the connection, and then nobody is left to get the frame.
         let _ = self.out.send(frame);
     }
 }
@@ -73,14 +73,14 @@ impl Hub {
         Ok(Self { script, token, state: RefCell::new(state), changed: Notify::new(), end })
     }
 
-    /// What is wrong with this launch.
+    /// The fault of this launch.
     pub(super) fn launch(&self) -> Launch {
         let (launch, _) = self.with(|state| take_turn(&self.script.startup, &mut state.launches));
         self.save();
         launch
     }
 
-    /// What is wrong with this call.
+    /// The fault of this call.
     fn fault(&self, method: &str) -> Fault {
         let Some(faults) = self.script.faults.get(method) else {
             return Fault::default();
@@ -90,7 +90,7 @@ impl Hub {
         if again && fault.once { Fault::default() } else { fault }
     }
 
-    /// Lets some of the script's seconds pass.
+    /// Waits for some of the script's seconds, divided by its speed.
     pub(super) async fn pause(&self, seconds: f64) {
         if seconds > 0.0 {
             let real = Duration::try_from_secs_f64(seconds / self.script.speed).unwrap_or(Duration::MAX);
@@ -98,17 +98,17 @@ impl Hub {
         }
     }
 
-    /// Changes the state and wakes those who wait for a change.
+    /// Changes the state, and wakes the tasks that wait for a change.
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let outcome = change(&mut self.state.borrow_mut());
         self.changed.notify_waiters();
         outcome
     }
 
-    /// Waits until the state has what is looked for, and takes it.
+    /// Waits until `look` finds something in the state, and returns it.
     pub(super) async fn until<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
         loop {
-            // Made before looking: a change in between is not missed.
+            // The notification is made before looking, so that a change in between is not missed.
             let changed = self.changed.notified();
             if let Some(found) = look(&mut self.state.borrow_mut()) {
                 return found;
@@ -119,16 +119,16 @@ impl Hub {
 
     /// Ends the runtime.
     pub(super) fn end(&self, ending: Result<()>) {
-        // The receiver is gone when it is ending already.
+        // If the runtime is ending already, the receiver is gone.
         let _ = self.end.send(ending);
     }
 
-    /// Closes all connections, after what they were sent.
+    /// Closes all connections, once they have sent what was written to them.
     pub(super) fn hang_up(&self) {
         self.with(|state| state.clients.values().for_each(|client| client.gone.cancel()));
     }
 
-    /// Keeps what a relaunched runtime is to know.
+    /// Stores what a relaunched stand-in has to know.
     pub(super) fn save(&self) {
         let Some(path) = &self.script.store else { return };
         let write = || -> io::Result<()> {
@@ -141,9 +141,9 @@ impl Hub {
         }
     }
 
-    /// The life of one connection.
+    /// Serves one connection until it ends.
     pub(super) async fn converse(self: Rc<Self>, stream: TcpStream) {
-        // Small frames, each of which somebody waits for.
+        // Frames are small, and a client waits for each of them, so none may be held back.
         let _ = stream.set_nodelay(true);
         let (reader, mut writer) = stream.into_split();
         let (out, mut frames) = mpsc::unbounded_channel::<Vec<u8>>();
@@ -166,11 +166,11 @@ impl Hub {
                 }
             }
         };
-        // Leaving drops the sender of the frames, so that speaking ends with the last of them.
+        // Leaving drops the sender of the frames, so that the writing side ends with the last frame.
         tokio::join!(listening, speaking);
     }
 
-    /// Takes what a client says until it says no more.
+    /// Reads the client's messages until the connection ends.
     async fn listen(self: &Rc<Self>, client: ClientId, stream: impl AsyncRead + Unpin) {
         let mut stream = BufReader::new(stream);
         let complain = |message: String| {
@@ -179,7 +179,8 @@ impl Hub {
         loop {
             match wire::read(&mut stream).await {
                 Ok(Some(body)) => match serde_json::from_slice::<Value>(&body) {
-                    // A task each, so that a delayed answer does not hold up the next one; they start in order.
+                    // Each call has a task of its own, so that a delayed answer does not hold up the next one. The tasks start in
+                    // order.
                     Ok(message) if message["method"].is_string() => {
                         task::spawn_local(self.clone().answer(client, message));
                     }
@@ -192,7 +193,7 @@ impl Hub {
         }
     }
 
-    /// Answers a request, or does what the script wants done in its place.
+    /// Answers a call, or does what the script wants in the place of an answer.
     async fn answer(self: Rc<Self>, client: ClientId, request: Value) {
         let (Some(id), Some(method)) = (request.get("id"), request["method"].as_str()) else {
             return;
@@ -247,7 +248,8 @@ impl Hub {
         self.save();
     }
 
-    /// Answers a read of the event log once there is something to read, or the wait is over. The end of a session is an event, too.
+    /// Delays the answer to a read of the event log until there is something to read, or the wait is over. The end of the session
+    /// counts as something.
     async fn wait_for_log(&self, params: &Value, empty: Answer) -> Answer {
         let id = params["sessionId"].as_str().unwrap_or_default();
         let something = self.until(|state| {
@@ -262,12 +264,12 @@ impl Hub {
         tokio::time::timeout(wait, something).await.map_or(empty, Answer::from)
     }
 
-    /// Sends to one client, if it is still there.
+    /// Sends a frame to one client, if its connection is still there.
     fn send(&self, client: ClientId, frame: Vec<u8>) {
         self.with(|state| state.clients.get(&client).map(|client| client.send(frame)));
     }
 
-    /// Tells those attached that something happened, and everybody that the session has changed. The event's id.
+    /// Sends an event to the attached clients, and tells all clients that the session changed. Returns the event's id.
     pub(super) fn emit(&self, session: &str, event: &Event) -> Value {
         let id = self.with(|state| {
             let session = state.sessions.get_mut(session)?;
@@ -295,7 +297,7 @@ impl Hub {
         });
     }
 
-    /// Sends a request to each client attached; returns which requests these were.
+    /// Makes a call to each attached client, and returns the ids of the calls.
     pub(super) fn ask(&self, session: &str, method: &str, params: &Value) -> Vec<(ClientId, u64)> {
         self.with(|state| {
             let attached = state.sessions.get(session).map(|session| session.live.attached.clone()).unwrap_or_default();
@@ -309,10 +311,10 @@ impl Hub {
         })
     }
 
-    /// Attaches a client; the first one brings the session to life.
+    /// Attaches a client. The first one brings the session to life.
     pub(super) fn attach(self: &Rc<Self>, client: ClientId, session: &str) {
         let first = self.with(|state| {
-            // A client that has left meanwhile would keep the session alive for ever.
+            // A client whose connection has ended meanwhile would keep the session alive for ever.
             let session = state.sessions.get_mut(session).filter(|_| state.clients.contains_key(&client))?;
             let first = !session.is_alive();
             session.live.attached.insert(client);
@@ -323,7 +325,7 @@ impl Hub {
         }
     }
 
-    /// Stops what the player is at, and starts it with what is left.
+    /// Stops the session's player, and starts one with what is left on the agenda.
     pub(super) fn restart_player(self: &Rc<Self>, session: &str) {
         let playing = player::play(self.clone(), session.to_owned());
         self.with(|state| {
@@ -334,7 +336,7 @@ impl Hub {
         });
     }
 
-    /// Detaches a client; the last one ends the session. Whether it was attached.
+    /// Detaches a client; the last one ends the session. Returns whether the client was attached.
     pub(super) fn detach(&self, client: ClientId, session: &str) -> bool {
         let left = self.with(|state| {
             let attached = &mut state.sessions.get_mut(session)?.live.attached;
@@ -346,21 +348,21 @@ impl Hub {
         left.is_some()
     }
 
-    /// Ends a session without a word to those attached, as the real one does.
+    /// Ends a session without an event to its attached clients, as the real CLI does (docs/copilot-cli.md, end-close).
     pub(super) fn close(&self, session: &str) {
         self.with(|state| {
             let Some(ended) = state.sessions.get_mut(session) else { return };
             ended.drop_turn();
             ended.live = Live::default();
             if ended.cloud {
-                // Its memory is in the cloud: this runtime cannot resume it.
+                // A session in the cloud is not stored here, so this runtime cannot resume it.
                 state.sessions.remove(session);
             }
         });
         self.save();
     }
 
-    /// Forgets a client.
+    /// Removes a client whose connection has ended.
     fn leave(&self, client: ClientId) {
         let sessions: Vec<_> = self.with(|state| {
             state.clients.remove(&client);
@@ -372,7 +374,8 @@ impl Hub {
     }
 }
 
-/// The entry whose turn it is, and whether it was there before. The last one stays; without any, all is well.
+/// The next entry of a list, and whether it was used before. The last entry is used again and again; an empty list means that
+/// nothing goes wrong.
 fn take_turn<T: Clone + Default>(list: &[T], used: &mut usize) -> (T, bool) {
     let again = *used >= list.len();
     let entry = list.get(*used).or(list.last()).cloned().unwrap_or_default();
@@ -380,7 +383,7 @@ fn take_turn<T: Clone + Default>(list: &[T], used: &mut usize) -> (T, bool) {
     (entry, again)
 }
 
-/// What an earlier launch left.
+/// Reads what an earlier launch stored.
 fn load(store: &Path) -> Result<State> {
     match fs::read(store) {
         Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("cannot use {}", store.display())),

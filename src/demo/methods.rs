@@ -1,4 +1,4 @@
-//! The methods: what each request does and answers.
+//! The methods of the protocol: what each call does and answers.
 
 use std::env;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::hub::Hub;
 use super::script::{Event, RpcError, Step};
 use super::session::{Asked, ClientId, LOGIN, Pending, Prompt, Remote, Session, VERSION, Wishes, now, uuid};
 
-/// A good answer.
+/// The answer to a call that succeeded.
 pub(super) struct Answer {
     pub(super) result: Value,
     pub(super) after: After,
@@ -21,7 +21,7 @@ pub(super) struct Answer {
 /// What happens once the answer is sent.
 pub(super) enum After {
     Nothing,
-    /// A session that was created or resumed says so.
+    /// A session that was created or resumed raises its first events.
     Tell {
         session: String,
         events: Vec<Event>,
@@ -36,13 +36,13 @@ impl From<Value> for Answer {
     }
 }
 
-/// Why there is no good answer.
+/// The reason of a call that failed.
 pub(super) enum Refusal {
-    /// There is no such method.
+    /// The method does not exist.
     Unhandled,
-    /// It failed, with the reason in words.
+    /// The call failed, for this reason in words.
     Failed(String),
-    /// An error of its own.
+    /// The call failed with an error that the script names.
     Error(RpcError),
 }
 
@@ -59,7 +59,7 @@ impl From<String> for Refusal {
 }
 
 impl Hub {
-    /// Does what a method does.
+    /// Carries out a call.
     pub(super) fn call(self: &Rc<Self>, client: ClientId, method: &str, params: &Value) -> Result<Answer, RpcError> {
         self.perform(client, method, params).map_err(|refusal| match refusal {
             Refusal::Unhandled => RpcError { code: -32601, message: format!("Unhandled method {method}") },
@@ -123,17 +123,17 @@ impl Hub {
         Ok(result.into())
     }
 
-    /// What a session is asked and told.
+    /// Carries out a call about a session.
     fn use_session(self: &Rc<Self>, method: &str, params: &Value) -> Result<Value, Refusal> {
         let result = match method {
             "session.getMessages" => self.alive(method, params, |session| json!({"events": session.history}))?,
             "session.eventLog.tail" => {
                 self.alive(method, params, |session| json!({"cursor": session.live.log.len().to_string()}))?
             }
-            // See [`Hub::wait_for_log`].
+            // [`Hub::wait_for_log`] waits before this.
             "session.eventLog.read" => self.alive(method, params, |session| session.read_log(params))?,
             "session.eventLog.registerInterest" => json!({"handle": "interest-1"}),
-            // Of a session in the cloud, what task it is; nothing else is asked here.
+            // For a session in the cloud this says which task it is. Nothing else is asked for here.
             "session.metadata.snapshot" => {
                 self.alive(method, params, |session| json!({"sessionId": session.id, "remoteMetadata": session.task()}))?
             }
@@ -185,7 +185,7 @@ impl Hub {
         Ok(result)
     }
 
-    /// Who else may see and steer a session, and what it may do.
+    /// Calls about who else may see and steer a session, and about what it may do.
     fn steer_session(&self, method: &str, params: &Value) -> Result<Value, Refusal> {
         let result = match method {
             "session.remote.enable" => {
@@ -255,7 +255,7 @@ impl Hub {
             }
             "session.ui.handlePendingElicitation" => self.take_answer(method, params, params["result"].clone())?,
 
-            // Not of the real CLI: lets a test act as the phone and the agent while the session goes on.
+            // This method is not one of the real CLI. It lets a test act as the phone and the agent while the session goes on.
             "demo.play" => {
                 let steps = Vec::<Step>::deserialize(&params["steps"]).map_err(|error| error.to_string())?;
                 self.alive(method, params, |session| session.agenda.extend(steps))?;
@@ -316,12 +316,12 @@ impl Hub {
         }
         let mut events = vec![Event::lasting("session.start", start)];
         if !cloud {
-            // Those that are asked for are there before the session is; the others are only told.
+            // Managed settings that the client asked for are resolved before the session starts; others are only told of.
             let place = usize::from(params["enableManagedSettings"] != true);
             events.insert(place, self.managed_settings());
         }
         if cloud {
-            // A cloud session is remote from its first moment, and its worker says where.
+            // A session in the cloud is remote from its first moment, and its worker names the link.
             self.begin_timeline(&id, Remote::On);
             let repository = &params["cloud"]["repository"];
             let (url, task) = self.known(&id, |session| (session.url.clone(), session.list_entry(repository)))?;
@@ -347,7 +347,7 @@ impl Hub {
         self.known(id, |session| {
             session.agent = params["agent"].as_str().map(str::to_owned).or(session.agent.take());
             if revived {
-                // It lives as long as the session does.
+                // The agent's mode lives as long as the session does.
                 "interactive".clone_into(&mut session.mode);
             }
             let mut resume = json!({
@@ -366,7 +366,8 @@ impl Hub {
         })
     }
 
-    /// Detaches the caller; as the last one it is told of the end, unlike one that detaches.
+    /// Detaches the caller. If it is the last client, it gets the event of the end, which a client that uses `session.detach`
+    /// does not.
     fn destroy(&self, client: ClientId, id: &str) -> bool {
         let last = self.known(id, |session| session.live.attached.len() == 1 && session.live.attached.contains(&client));
         if last.unwrap_or_default() {
@@ -421,7 +422,8 @@ impl Hub {
             session.id.clone()
         })?;
         if self.known(&id, |session| session.cloud)? {
-            // That GitHub took it; the worker repeats it. The id in the answer is in neither (measured).
+            // This event says that GitHub took the prompt; the worker repeats it later. Neither has the id of the answer
+            // (docs/copilot-cli.md, cloud-prompt).
             self.emit(&id, &Event::lasting("user.message", json!({"content": params["prompt"]})));
         } else {
             self.emit(&id, &Event::passing("pending_messages.modified", json!({})));
@@ -429,7 +431,7 @@ impl Hub {
         Ok(json!({"messageId": message_id}))
     }
 
-    /// Stops the running turn, and with it the prompts that wait.
+    /// Aborts the running turn, and drops the prompts that wait behind it.
     fn abort(self: &Rc<Self>, id: &str) {
         let stopped = self.known(id, |session| {
             let turn = session.live.turn.clone()?;
@@ -459,7 +461,8 @@ impl Hub {
         self.restart_player(id);
     }
 
-    /// Switches remote; what it is then, and where. From `on` there is no way to `export` but through `off`.
+    /// Switches remote, and returns the link and the new state. From `on`, `export` can be reached through `off` only
+    /// (docs/copilot-cli.md, remote-export).
     fn switch_remote(&self, method: &str, params: &Value, wanted: Remote) -> Result<(String, Remote), Refusal> {
         let (id, url, before) =
             self.alive(method, params, |session| (session.id.clone(), session.url.clone(), session.live.remote))?;
@@ -479,7 +482,7 @@ impl Hub {
         Ok((url, after))
     }
 
-    /// Notes what remote is now; the first time that it is anything, the script's timeline begins.
+    /// Notes the state of remote. The first state begins the script's timeline.
     fn begin_timeline(&self, id: &str, remote: Remote) {
         self.with(|state| {
             let Some(session) = state.sessions.get_mut(id) else { return };
@@ -515,7 +518,7 @@ impl Hub {
         Ok(json!({"success": self.settle(&id, request, answer)}))
     }
 
-    /// Takes an answer to what is pending, if it is the first one.
+    /// Takes an answer to the pending request, if it is the first one.
     pub(super) fn settle(&self, id: &str, request: &str, mut answer: Value) -> bool {
         let asked = self.known(id, |session| {
             let open = |pending: &&mut Pending| pending.request_id == request && pending.answer.is_none();
@@ -544,7 +547,7 @@ impl Hub {
         true
     }
 
-    /// Takes a client's answer to a request of the runtime; an error answers too.
+    /// Takes a client's reply to a call of the runtime. An error is an answer, too.
     pub(super) fn hear(&self, client: ClientId, message: &Value) {
         let Some(call) = message["id"].as_u64() else { return };
         let found = self.with(|state| {
@@ -560,7 +563,7 @@ impl Hub {
         }
     }
 
-    /// Does something with a session that lives.
+    /// Does something with a session that lives; fails for any other.
     pub(super) fn alive<T>(&self, method: &str, params: &Value, job: impl FnOnce(&mut Session) -> T) -> Result<T, Refusal> {
         let id = params["sessionId"].as_str().ok_or_else(|| format!("Missing sessionId in {method} request"))?;
         self.with(|state| state.sessions.get_mut(id).filter(|session| session.is_alive()).map(job)).ok_or_else(|| not_found(id))
@@ -571,7 +574,7 @@ impl Hub {
         self.with(|state| state.sessions.get_mut(id).map(job)).ok_or_else(|| not_found(id))
     }
 
-    /// What is known of a session: nothing is an answer too.
+    /// Reads something of a session. An unknown session gives an empty answer, and no error.
     fn look_up(&self, params: &Value, read: impl FnOnce(&mut Session) -> Value) -> Result<Value, Refusal> {
         let id = named(params)?;
         Ok(self.known(id, read).unwrap_or_else(|_| json!({})))
@@ -590,7 +593,7 @@ pub(super) fn text<'a>(params: &'a Value, name: &str) -> Result<&'a str, Refusal
     params[name].as_str().ok_or_else(|| format!("missing parameter '{name}'").into())
 }
 
-/// Nothing is said of a session that Mission Control never had.
+/// Who may see the session. A session that was never shared is not synced, and has no status.
 fn visibility(session: &mut Session) -> Value {
     if session.timeline_begun {
         json!({"synced": true, "status": session.visibility.as_deref().unwrap_or("unshared"), "shareUrl": session.url})
@@ -610,7 +613,7 @@ fn auth_status() -> Value {
     })
 }
 
-/// The account that a demo is signed in with.
+/// The account that a demo is signed in to.
 fn account() -> Value {
     json!({
         "type": "env", "host": "https://github.com", "login": LOGIN, "envVar": "GH_TOKEN",

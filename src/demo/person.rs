@@ -1,4 +1,4 @@
-//! The methods about the person whose session it is, about what rules over them, and about the work of a session.
+//! The calls about the person, about the managed settings that bind them, and about the work of a session.
 
 use serde_json::{Value, json};
 
@@ -7,14 +7,14 @@ use super::methods::{Refusal, text};
 use super::script::Event;
 use super::session::Session;
 
-/// The models that the account may use; only one of them has reasoning efforts.
+/// The models of the account. Only one of them has reasoning efforts.
 const MODELS: [(&str, &[&str]); 4] =
     [("auto", &[]), ("claude-sonnet-4.5", &[]), ("gpt-4.1", &[]), ("gpt-5-mini", &["low", "medium", "high"])];
 /// The custom agent of the repository.
 const AGENT: &str = "reviewer";
 
 impl Hub {
-    /// What is asked about the person, before there is a session; None: it is about something else.
+    /// Carries out a call about the person, before there is a session; `None` if the call is about something else.
     pub(super) fn ask_person(&self, method: &str) -> Option<Value> {
         Some(match method {
             "permissions.folderTrust.checkTrust" => json!({"trusted": self.script.trusted || self.with(|state| state.trusted)}),
@@ -41,7 +41,7 @@ impl Hub {
         })
     }
 
-    /// What an organisation or the owner of the machine decided, by the script.
+    /// The managed settings of the script.
     pub(super) fn managed(&self) -> Value {
         let settings = &self.script.managed;
         let keys: Vec<&String> = settings.as_object().into_iter().flatten().map(|(key, _)| key).collect();
@@ -58,12 +58,12 @@ impl Hub {
         resolved
     }
 
-    /// That it was decided.
+    /// The event that tells of managed settings.
     pub(super) fn managed_settings(&self) -> Event {
         Event::passing("session.managed_settings_resolved", self.managed())
     }
 
-    /// That it keeps somebody from allowing everything.
+    /// The event that tells that managed settings forbid allow-all.
     pub(super) fn forbid_allow_all(&self, id: &str) -> bool {
         let forbidden = self.managed()["bypassPermissionsDisabled"] == true;
         if forbidden {
@@ -76,7 +76,7 @@ impl Hub {
         forbidden
     }
 
-    /// What a session is wanted to be; an error where there is no such model or agent.
+    /// Checks the model and the agent that a session is to have; an error if there is none of that name.
     pub(super) fn check_wishes(&self, params: &Value) -> Result<(), Refusal> {
         if let Some(model) = params["model"].as_str()
             && !MODELS.iter().any(|(id, _)| *id == model)
@@ -94,7 +94,7 @@ impl Hub {
         Ok(())
     }
 
-    /// What is done with a session, and what it did.
+    /// Carries out a call about the work of a session.
     pub(super) fn use_work(&self, method: &str, params: &Value) -> Result<Value, Refusal> {
         let nothing = json!({
             "totalPremiumRequestCost": 0.0, "totalUserRequests": 0, "totalApiDurationMs": 0, "modelMetrics": {},
@@ -125,7 +125,7 @@ impl Hub {
             "session.mcp.oauth.login" => {
                 json!({"authorizationUrl": format!("https://auth.example.com/authorize?server={}", text(params, "serverName")?)})
             }
-            // What asks them is an event of a script, which waits for nothing.
+            // Requests of these kinds come from an event of a script, and no step waits for their answers.
             "session.tools.handlePendingToolCall" => return self.complete("external_tool.completed", method, params),
             "session.ui.handlePendingSampling" => return self.complete("sampling.completed", method, params),
             "session.ui.handlePendingSessionLimitsExhausted" => {
@@ -149,7 +149,7 @@ impl Hub {
         self.alive(method, params, |_| answer)
     }
 
-    /// Tells that a request was answered.
+    /// Emits the event that a request was answered.
     fn complete(&self, kind: &str, method: &str, params: &Value) -> Result<Value, Refusal> {
         let id = self.alive(method, params, |session| session.id.clone())?;
         let completed = json!({"requestId": text(params, "requestId")?, "response": params["response"]});
@@ -157,7 +157,7 @@ impl Hub {
         Ok(json!({"success": true}))
     }
 
-    /// Takes the history back to before a prompt; a demo changes no files.
+    /// Removes the history from a prompt on. A demo changes no files.
     fn rewind(&self, method: &str, params: &Value) -> Result<Value, Refusal> {
         let point = text(params, "eventId")?;
         let (id, removed) = self.alive(method, params, |session| {

@@ -11,7 +11,7 @@ use super::hub::{Hub, State};
 use super::script::{Event, Form, Permission, Plan, Question, Step, Tool};
 use super::session::{Asked, Pending, Prompt, Remote, Session, Turn, uuid};
 
-/// Plays what is on a session's agenda until the session ends, which stops this wherever it is.
+/// Plays the agenda of a session. The end of the session stops this wherever it is.
 pub(super) async fn play(hub: Rc<Hub>, session: String) {
     let stage = Stage { hub, session };
     loop {
@@ -22,20 +22,21 @@ pub(super) async fn play(hub: Rc<Hub>, session: String) {
     }
 }
 
-/// What comes next.
+/// What the player does next.
 enum Cue {
     Sent(Prompt),
     Step(Step),
 }
 
-/// One session, as its player sees it.
+/// A session, as its player sees it.
 struct Stage {
     hub: Rc<Hub>,
     session: String,
 }
 
 impl Stage {
-    /// Prompts that were sent go between turns; the phone's wait for remote.
+    /// Waits for what comes next. Prompts that a client sent are played between turns; the phone's prompts wait until remote is
+    /// on.
     async fn next(&self) -> Cue {
         let cue = self.hub.until(|state| {
             let session = state.sessions.get_mut(&self.session)?;
@@ -86,7 +87,7 @@ impl Stage {
         }
     }
 
-    /// Between turns a prompt interrupts the wait, which begins anew after it.
+    /// Waits for some seconds. Between turns a prompt interrupts the wait, which begins anew after the prompt's turn.
     async fn wait(&self, seconds: f64) {
         let interrupted = self.hub.until(|state| {
             let session = state.sessions.get_mut(&self.session)?;
@@ -99,7 +100,7 @@ impl Stage {
         }
     }
 
-    /// A turn begins.
+    /// Begins a turn with a prompt.
     fn prompt(&self, prompt: Prompt, source: Option<&str>) {
         self.emit(&Event::passing("pending_messages.modified", json!({})));
         let unnamed = self.with(|session| session.name.is_none());
@@ -123,7 +124,7 @@ impl Stage {
         self.open_turn();
     }
 
-    /// The agent asks its model, which chooses a tool. Returns the id of the call.
+    /// The agent calls its model, which chooses a tool. Returns the id of the tool call.
     fn begin_tool(&self, tool: &Tool) -> String {
         let turn = self.open_turn();
         let call = format!("call_{}", uuid());
@@ -155,7 +156,7 @@ impl Stage {
         call
     }
 
-    /// The tool is done, or it failed with a message and a code; the model's next call is another part of the turn.
+    /// Ends a tool call, well or with a message and a code. The model's next call is another part of the turn.
     fn end_tool(&self, tool: &Tool, call: &str, failure: Option<(&str, &str)>) {
         let turn = self.open_turn();
         let mut complete = json!({
@@ -185,7 +186,8 @@ impl Stage {
         let decision = if mode == "allow-all" {
             json!({"kind": "approved"})
         } else if can_ask {
-            // With script safety, it is told what is the same command with other arguments.
+            // With script safety, the identifier is the command without its arguments, so that an approval holds for other
+            // arguments, too.
             let safety = self.with(|session| session.live.script_safety);
             let identifier = if safety { command.split(' ').next().unwrap_or_default() } else { command.as_str() };
             let prompt = json!({
@@ -271,7 +273,7 @@ impl Stage {
         self.answered(&request, None, Value::Null).await;
     }
 
-    /// With another model the turn goes on; otherwise it fails.
+    /// Asks whether another model is to go on after a rate limit. If not, the turn fails.
     async fn rate_limit(&self, seconds: u64) {
         let message = "You've hit the rate limit for this model. Please switch models or wait for your limit to reset.";
         let error = json!({
@@ -339,7 +341,7 @@ impl Stage {
         self.close_turn();
     }
 
-    /// The turn is over; a prompt that waits goes on without a rest.
+    /// Ends the turn. If a prompt waits, its turn follows without a pause.
     fn idle(&self) {
         if self.with(|session| session.live.turn.as_ref().is_some_and(|turn| turn.open)) {
             self.close_turn();
@@ -366,7 +368,7 @@ impl Stage {
         ));
     }
 
-    /// The agent calls its model, unless it is at it already.
+    /// Begins a part of the turn with a call to the model, unless one is under way.
     fn open_turn(&self) -> Turn {
         let turn = self.with(|session| session.turn().clone());
         if !turn.open {
@@ -387,7 +389,7 @@ impl Stage {
         self.emit(&Event::lasting("assistant.turn_end", json!({"turnId": number.to_string()})));
     }
 
-    /// From now on an answer is waited for. Returns the id to answer with.
+    /// Notes that an answer is waited for. Returns the id by which it is given.
     fn expect(&self, asked: Asked) -> String {
         let request_id = uuid();
         let pending = Pending { request_id: request_id.clone(), asked, callbacks: Vec::new(), answer: None };
@@ -395,13 +397,13 @@ impl Stage {
         request_id
     }
 
-    /// Asks the attached clients the same by a request; they may leave it open.
+    /// Asks the attached clients by a call, too. They may leave it open.
     fn call_back(&self, method: &str, params: &Value) {
         let callbacks = self.hub.ask(&self.session, method, params);
         self.with(|session| session.live.pending.as_mut().map(|pending| pending.callbacks = callbacks));
     }
 
-    /// Waits for the first answer: a client's, or the phone's where the script has one.
+    /// Waits for the first answer: a client's, or the phone's if the script has one.
     async fn answered(&self, request: &str, after: Option<f64>, by_phone: Value) -> Value {
         let phone = async {
             let Some(after) = after else { return future::pending().await };
@@ -424,12 +426,12 @@ impl Stage {
         self.hub.emit(&self.session, event);
     }
 
-    /// Waits until the session has what is looked for.
+    /// Waits until `look` finds something in the session.
     async fn look<T>(&self, mut look: impl FnMut(&mut Session) -> Option<T>) -> T {
         self.hub.until(|state| look(state.sessions.get_mut(&self.session)?)).await
     }
 
-    /// Changes the session. The default is for a session that is gone, whose player is about to be stopped.
+    /// Changes the session. If the session is gone, this returns a default, and the player is about to be stopped.
     fn with<T: Default>(&self, change: impl FnOnce(&mut Session) -> T) -> T {
         self.hub.with(|state: &mut State| state.sessions.get_mut(&self.session).map(change)).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What the stand-in is to do, as data. Every number of seconds is divided by [`Script::speed`].
+//! The scripts that the stand-in plays, as data. Every number of seconds is divided by [`Script::speed`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// A play for the stand-in. All parts may be left out.
+/// A script for the stand-in. All parts may be left out.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Script {
-    /// How many times faster than life everything happens.
+    /// How many times faster than real time everything happens.
     #[serde(default = "real_time")]
     pub(super) speed: f64,
     /// What happens in each session once its remote is on for the first time.
@@ -21,26 +21,27 @@ pub(crate) struct Script {
     /// What the agent does with a prompt that came by `session.send`.
     #[serde(default = "reply")]
     pub(super) reply: Vec<Step>,
-    /// What goes wrong with a method: its first call meets the first entry, and so on; the last one stays.
+    /// The faults of each method. Its first call meets the first fault, and so on; the last fault stays.
     #[serde(default)]
     pub(super) faults: BTreeMap<String, Vec<Fault>>,
-    /// What goes wrong with a launch, counted like faults (from one launch to the next with [`Script::store`] only).
+    /// The faults of launches, counted like those of methods. The count goes on from one launch to the next with
+    /// [`Script::store`] only.
     #[serde(default)]
     pub(super) startup: Vec<Launch>,
     /// Whether the person trusts the folder of a session.
     #[serde(default = "yes")]
     pub(super) trusted: bool,
-    /// What the person's settings say, by their names.
+    /// The person's settings, by their names.
     #[serde(default)]
     pub(super) settings: Value,
-    /// What the organisation decided, as its settings have it.
+    /// The managed settings of the organisation.
     #[serde(default)]
     pub(super) managed: Value,
     /// A file that outlives the process, so that a relaunched stand-in can resume its sessions.
     pub(super) store: Option<PathBuf>,
 }
 
-/// One thing that happens.
+/// A step of a script.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) enum Step {
@@ -56,17 +57,17 @@ pub(super) enum Step {
     Question(Question),
     /// The agent shows a plan and asks for approval.
     Plan(Plan),
-    /// A form to fill in. Nobody answers on the phone.
+    /// The agent shows a form to fill in. The phone does not answer it.
     Form(Form),
-    /// The model's rate limit is reached, for so many seconds. Nobody answers on the phone.
+    /// The model's rate limit is reached, for this many seconds. The phone does not answer the request.
     RateLimit(u64),
     /// The agent says something.
     Message(String),
     /// The turn ends.
     Idle,
-    /// An event as it is.
+    /// An event, exactly as written.
     Event(Event),
-    /// The session ends, as if somebody had closed it elsewhere.
+    /// The session ends, as if another client had closed it.
     CloseSession,
     /// The process dies with this exit code.
     Exit(i32),
@@ -87,7 +88,7 @@ pub(super) struct Tool {
     pub(super) seconds: f64,
 }
 
-/// A shell command that needs permission. Without `answered_after` nobody answers on the phone.
+/// A shell command that needs permission. Without `answered_after` the phone does not answer.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Permission {
@@ -105,7 +106,7 @@ pub(super) struct Permission {
     pub(super) approved: bool,
 }
 
-/// A question to the person. Without `answered_after` nobody answers on the phone.
+/// A question to the person. Without `answered_after` the phone does not answer.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::struct_field_names, reason = "the protocol's names")]
@@ -120,7 +121,7 @@ pub(super) struct Question {
     pub(super) answer: String,
 }
 
-/// A plan to approve. Without `answered_after` nobody answers on the phone.
+/// A plan to approve. Without `answered_after` the phone does not answer.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Plan {
@@ -137,11 +138,11 @@ pub(super) struct Plan {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Form {
     pub(super) message: String,
-    /// A JSON schema of its fields.
+    /// The JSON schema of the form's fields.
     pub(super) schema: Value,
 }
 
-/// An event of a session, before it has an id and a time.
+/// An event of a session, before it gets an id and a time.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Event {
@@ -149,34 +150,34 @@ pub(super) struct Event {
     pub(super) kind: String,
     #[serde(default)]
     pub(super) data: Value,
-    /// Not part of the session's history.
+    /// Whether the event is not part of the session's history.
     #[serde(default)]
     pub(super) ephemeral: bool,
 }
 
-/// What goes wrong with one call. The parts happen in the order of the fields; an empty one is a call that goes well.
+/// A fault of one call. Its parts happen in the order of the fields; a fault without any part is a call that goes well.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub(super) struct Fault {
     /// Seconds before anything happens.
     pub(super) delay: f64,
-    /// Emitted to the session that the call names.
+    /// Events that are emitted to the session that the call names.
     pub(super) events: Vec<Event>,
-    /// Bytes in the place of an answer.
+    /// Text that is sent in the place of an answer.
     pub(super) raw: Option<String>,
-    /// The same, of what is no text.
+    /// Bytes that are sent in the place of an answer, and need not be text.
     pub(super) bytes: Option<Vec<u8>>,
     /// The connection is closed.
     pub(super) drop: bool,
     /// The process dies with this exit code.
     pub(super) exit: Option<i32>,
-    /// No answer, ever.
+    /// The call is never answered.
     pub(super) hang: bool,
-    /// This error in the place of the true answer.
+    /// The error that is sent in the place of the true answer.
     pub(super) error: Option<RpcError>,
-    /// This result in the place of the true answer.
+    /// The result that is sent in the place of the true answer.
     pub(super) result: Option<Value>,
-    /// As the last of its list: does not stay, all is well after it.
+    /// Whether this fault, as the last of its list, happens only once, and all later calls go well.
     pub(super) once: bool,
 }
 
@@ -188,15 +189,15 @@ pub(super) struct RpcError {
     pub(super) message: String,
 }
 
-/// What goes wrong with one launch.
+/// A fault of one launch.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Launch {
-    /// Seconds before it listens.
+    /// The seconds before the process listens.
     pub(super) delay: f64,
-    /// It leaves with this code and never listens.
+    /// The process ends with this code and never listens.
     pub(super) exit: Option<i32>,
-    /// It listens, but does not say where.
+    /// The process listens, but prints no port line.
     pub(super) silent: bool,
 }
 
@@ -206,7 +207,7 @@ impl Script {
         Self::parse(include_str!("demo.json")).context("the built-in demo does not parse")
     }
 
-    /// The script in a file.
+    /// Reads the script in a file.
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("cannot use {} as a script", path.display()))
@@ -230,7 +231,7 @@ impl Event {
 }
 
 impl Step {
-    /// Everything up to and including the end of the turn: what an abort throws away.
+    /// The steps up to and including the end of the turn, which an abort throws away.
     pub(super) fn skip_turn(steps: &mut impl Iterator<Item = Self>) {
         iter::from_fn(|| steps.next()).find(|step| matches!(step, Self::Idle));
     }

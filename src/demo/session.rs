@@ -1,4 +1,4 @@
-//! What is remembered of one session: what would be on disk, and what lives only while somebody is attached.
+//! A session of the stand-in: the part that would be on disk, and the part that lives only while a client is attached.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -11,17 +11,17 @@ use tokio::task::JoinSet;
 
 use super::script::{Event, Step};
 
-/// The version that the stand-in stands in for.
+/// The version of the CLI that the stand-in replaces.
 pub(super) const VERSION: &str = "1.0.102";
-/// Who is signed in.
+/// The login that is signed in.
 pub(super) const LOGIN: &str = "octocat";
-/// The repository, whatever the folder: a demo has no say about real ones.
+/// The repository of every session, whatever its folder: a demo must not seem to act on a real one.
 const REPOSITORY: &str = "octocat/hello-world";
 
-/// A connection, by the order of its coming.
+/// The number of a connection, in the order in which they came.
 pub(super) type ClientId = u64;
 
-/// One session. It is alive while somebody is attached.
+/// One session. It lives while a client is attached.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Session {
     pub(super) id: String,
@@ -37,38 +37,38 @@ pub(super) struct Session {
     pub(super) effort: Option<String>,
     #[serde(default)]
     pub(super) agent: Option<String>,
-    /// Whether it could be steered when it was last changed.
+    /// Whether the session was steerable when remote last changed.
     pub(super) steerable: bool,
-    /// Who else may see it, once that was said.
+    /// Who else may see the session, once a client has set that.
     #[serde(default)]
     pub(super) visibility: Option<String>,
-    /// Stays the same however often remote is switched.
+    /// The link. It stays the same however often remote is switched.
     pub(super) url: String,
     pub(super) history: Vec<Value>,
-    /// What is still to happen; the timeline is in it once remote was on.
+    /// The steps that are still to be played. The timeline is added once remote was on.
     pub(super) agenda: VecDeque<Step>,
     pub(super) timeline_begun: bool,
     #[serde(skip)]
     pub(super) live: Live,
 }
 
-/// The part of a session that its end takes away; dropping it stops the player.
+/// The part of a session that its end takes away. Dropping it stops the player.
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) attached: BTreeSet<ClientId>,
     pub(super) remote: Remote,
     pub(super) wishes: Wishes,
-    /// Commands are told from each other.
+    /// Whether script safety is on.
     pub(super) script_safety: bool,
     pub(super) turn: Option<Turn>,
     pub(super) pending: Option<Pending>,
     pub(super) prompts: VecDeque<Prompt>,
     pub(super) player: JoinSet<()>,
-    /// All that happened, also what is not part of the history.
+    /// All events, also those that are not part of the history.
     pub(super) log: Vec<Value>,
 }
 
-/// How far a session is shared.
+/// How a session is shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) enum Remote {
     #[default]
@@ -77,7 +77,7 @@ pub(super) enum Remote {
     On,
 }
 
-/// What the client that created or resumed the session last said it can handle.
+/// What the client that attached last said that it can handle (docs/copilot-cli.md, resume-last-client).
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(clippy::struct_excessive_bools, reason = "the protocol has them")]
@@ -88,40 +88,40 @@ pub(super) struct Wishes {
     pub(super) streaming: bool,
 }
 
-/// A prompt by `session.send` that waits for its turn.
+/// A prompt of `session.send` that waits for its turn.
 #[derive(Debug)]
 pub(super) struct Prompt {
     pub(super) text: String,
     pub(super) message_id: String,
-    /// It came while another turn was running.
+    /// Whether the prompt came while another turn was running.
     pub(super) queued: bool,
 }
 
-/// What the agent is at.
+/// The turn that is running.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turn {
     pub(super) message_id: String,
     pub(super) interaction_id: String,
-    /// How often the model was called before.
+    /// How many calls to the model came before.
     pub(super) number: u32,
-    /// `assistant.turn_start` was said, `assistant.turn_end` was not.
+    /// Whether `assistant.turn_start` was emitted and `assistant.turn_end` was not.
     pub(super) open: bool,
 }
 
-/// What the agent waits for. The first answer counts.
+/// The request that waits for an answer. The first answer counts.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) request_id: String,
     pub(super) asked: Asked,
-    /// The requests to clients that ask the same; answering one answers this.
+    /// The calls to clients that ask the same. A reply to one of them is an answer.
     pub(super) callbacks: Vec<(ClientId, u64)>,
     pub(super) answer: Option<Value>,
 }
 
-/// What is asked.
+/// The kind of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
-    /// May this be run? With the tool call and the prompt as clients are shown it.
+    /// A permission to run something, with the tool call and the prompt that clients are shown.
     Permission {
         tool_call_id: String,
         prompt: Value,
@@ -129,7 +129,7 @@ pub(super) enum Asked {
     Question,
     Plan,
     Form,
-    /// A model's rate limit: another one?
+    /// A rate limit of the model, with the question whether another model goes on.
     Limit,
 }
 
@@ -161,7 +161,7 @@ impl Session {
         !self.live.attached.is_empty()
     }
 
-    /// Gives an event its place in the session.
+    /// Records an event, with an id and a time.
     pub(super) fn record(&mut self, event: &Event) -> Value {
         let parent = self.history.last().map(|event| event["id"].clone());
         let mut recorded = json!({"type": event.kind, "data": event.data, "id": uuid(), "timestamp": now(), "parentId": parent});
@@ -175,7 +175,7 @@ impl Session {
         recorded
     }
 
-    /// What a read of the event log answers at once: one page.
+    /// The answer to a read of the event log: one page, without waiting.
     pub(super) fn read_log(&self, params: &Value) -> Value {
         let cursor: usize = params["cursor"].as_str().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
         let max = params["max"].as_u64().and_then(|max| max.try_into().ok()).unwrap_or(200);
@@ -189,12 +189,12 @@ impl Session {
         })
     }
 
-    /// The turn that is on; one without a prompt begins where a script goes without.
+    /// The running turn. Where a script has steps without a prompt, this begins one.
     pub(super) fn turn(&mut self) -> &mut Turn {
         self.live.turn.get_or_insert_with(Turn::new)
     }
 
-    /// The rest of the turn will not happen.
+    /// Drops the rest of the turn.
     pub(super) fn drop_turn(&mut self) {
         if self.live.turn.take().is_some() {
             let agenda = &mut self.agenda;
@@ -204,7 +204,7 @@ impl Session {
         self.live.prompts.clear();
     }
 
-    /// What `session.create` and `session.resume` answer.
+    /// The answer to `session.create` and `session.resume`.
     pub(super) fn introduction(&self) -> Value {
         if self.cloud {
             let capabilities = json!({"ui": {"elicitation": false, "mcpApps": false, "canvases": false}, "extensions": false});
@@ -219,10 +219,10 @@ impl Session {
         })
     }
 
-    /// How a session begins.
+    /// The data of `session.start`.
     pub(super) fn start(&self) -> Value {
         if self.cloud {
-            // By the worker, which knows nothing of this machine.
+            // The worker writes this, and knows nothing of this machine.
             return json!({
                 "sessionId": self.id, "version": 1, "producer": "copilot-agent", "copilotVersion": VERSION, "startTime": self.started,
             });
@@ -233,7 +233,7 @@ impl Session {
         })
     }
 
-    /// Where the session works, as `session.start` says it.
+    /// The folder and repository of the session, as in `session.start`.
     pub(super) fn context(&self) -> Value {
         json!({
             "cwd": self.cwd, "gitRoot": self.cwd, "repository": REPOSITORY, "hostType": "github",
@@ -241,7 +241,7 @@ impl Session {
         })
     }
 
-    /// The id of its task at GitHub: not its own.
+    /// The id of the session's task at GitHub, which is not the session's own.
     fn task_id(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or_default()
     }
@@ -251,7 +251,7 @@ impl Session {
         json!({"resourceId": self.task_id(), "remoteSessionIds": [], "taskType": "cli", "state": "queued"})
     }
 
-    /// The same in the list of the account's tasks.
+    /// The task in the list of the account's tasks.
     pub(super) fn list_entry(&self, repository: &Value) -> Value {
         let id = self.task_id();
         json!({
@@ -261,7 +261,7 @@ impl Session {
         })
     }
 
-    /// What lists say about the session.
+    /// The session in lists of sessions.
     pub(super) fn metadata(&self) -> Value {
         let mut metadata = json!({
             "sessionId": self.id, "startTime": self.started, "modifiedTime": self.modified, "isRemote": self.cloud,
@@ -285,12 +285,12 @@ impl Turn {
     }
 }
 
-/// The time as events have it.
+/// The present time, in the form of events.
 pub(super) fn now() -> String {
     format!("{:.3}", Timestamp::now())
 }
 
-/// A fresh UUID of version 4. The standard library's hash seeds are random enough for a demo, and cannot fail.
+/// A new UUID of version 4. The hash seeds of the standard library are random enough for a demo, and getting them cannot fail.
 pub(super) fn uuid() -> String {
     let random = || u128::from(RandomState::new().hash_one(0));
     let bits = (random() << 64 | random()) & !(0xf << 76) & !(0b11 << 62) | 4 << 76 | 0b10 << 62;

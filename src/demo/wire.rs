@@ -1,4 +1,4 @@
-//! Frames: JSON-RPC messages, each behind a `Content-Length` header, as in the Language Server Protocol.
+//! Frames of the protocol: JSON-RPC messages, each behind a `Content-Length` header, as in the Language Server Protocol.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
 use super::script::RpcError;
 
-/// A body longer than this is a mistake, not a message: no buffer is made for it.
+/// The longest body that is read. A longer one is a mistake and no message, and gets no buffer.
 const LONGEST: usize = 16 * 1024 * 1024;
 
-/// The next body, or none at the end of the stream. `InvalidData` means that the stream cannot be followed any further.
+/// Reads the next body; `None` at the end of the stream. `InvalidData` means that the stream cannot be followed any further.
 pub(super) async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
     let invalid = |message: &str| io::Error::new(io::ErrorKind::InvalidData, message);
     let mut length = None;
@@ -35,13 +35,13 @@ pub(super) async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result
     Ok(Some(body))
 }
 
-/// A message as it goes over the wire.
+/// A message in the form in which it is sent.
 pub(super) fn frame(message: &Value) -> Vec<u8> {
     let body = message.to_string();
     format!("Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// The answer to the request `id`.
+/// The message that answers the call `id`.
 pub(super) fn response(id: &Value, answer: Result<Value, RpcError>) -> Vec<u8> {
     frame(&match answer {
         Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
@@ -54,7 +54,7 @@ pub(super) fn notification(method: &str, params: &Value) -> Vec<u8> {
     frame(&json!({"jsonrpc": "2.0", "method": method, "params": params}))
 }
 
-/// A request from the runtime to a client.
+/// A call of the runtime to a client.
 pub(super) fn request(id: u64, method: &str, params: &Value) -> Vec<u8> {
     frame(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
 }

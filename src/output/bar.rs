@@ -1,11 +1,11 @@
-//! A progress bar as text: what indicatif would draw, for the one writer to the terminal to show.
+//! A progress bar as text. indicatif draws it, and `terminal`, the one writer, shows it.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-/// The bar of a list of tasks.
+/// The progress bar of a list of tasks.
 pub(crate) struct Bar {
     bar: ProgressBar,
     paper: Paper,
@@ -19,7 +19,7 @@ impl Bar {
         Self { bar, paper }
     }
 
-    /// How it looks with so many done, on a screen of so many columns. ASCII: not every terminal has block characters.
+    /// The bar with `done` tasks done, on a screen of this many columns. It is ASCII, as not every terminal has block characters.
     pub(crate) fn text(&self, done: usize, message: &str, columns: u16) -> String {
         let template = match columns {
             0..60 => "{pos}/{len} {msg}",
@@ -30,14 +30,14 @@ impl Bar {
         self.bar.set_style(style.progress_chars("=> "));
         self.bar.set_message(message.to_owned());
         self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
-        // What was drawn on the way here is not the whole picture.
+        // indicatif drew on every change above. Only the last drawing counts.
         self.paper.0.lock().unwrap_or_else(PoisonError::into_inner).text.clear();
         self.bar.force_draw();
         self.paper.0.lock().unwrap_or_else(PoisonError::into_inner).text.trim().to_owned()
     }
 }
 
-/// What is drawn on.
+/// The terminal that indicatif draws on: a text.
 #[derive(Debug, Default, Clone)]
 struct Paper(Arc<Mutex<Sheet>>);
 

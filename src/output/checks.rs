@@ -1,4 +1,4 @@
-//! What `doctor` found: a line a check for people, one document for programs.
+//! The checks of `doctor`: a line a check for people, one document for programs.
 
 use std::fmt::Write as _;
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::json::document;
 use crate::text::sanitise::sanitised;
 
-/// One check.
+/// One check of `doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Check {
     pub(crate) name: &'static str,
     pub(crate) finding: Finding,
-    /// What was seen.
+    /// What the check saw.
     pub(crate) seen: String,
-    /// What to do.
+    /// What to do, as hints.
     pub(crate) hints: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum Finding {
     Failure,
 }
 
-/// The checks in words, each with what to do below it.
+/// The checks in words, with the hints below each.
 pub(crate) fn checks_text(checks: &[Check]) -> String {
     let mut text = String::new();
     for Check { name, finding, seen, hints } in checks {
@@ -43,7 +43,7 @@ pub(crate) fn checks_text(checks: &[Check]) -> String {
     text
 }
 
-/// The same for programs, with the exit code.
+/// The checks and the exit code, for programs.
 pub(crate) fn checks_document(checks: &[Check], code: u8) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "doctor")]

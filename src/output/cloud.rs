@@ -1,4 +1,4 @@
-//! Tasks at GitHub, in words and for programs.
+//! Tasks on GitHub's compute, in words for people and as JSON for programs.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use crate::report::Report;
 use crate::sdk::Task;
 use crate::text::line::{Line, Tone};
 
-/// A task that is ready, in `ready`.
+/// The JSON line of a task that is ready.
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "ready", rename_all = "camelCase")]
 struct ReadyTask<'a> {
@@ -28,13 +28,13 @@ struct ReadyTask<'a> {
     copilot_version: &'a str,
 }
 
-/// One that is not, in `failed`.
+/// The JSON line of a task that did not become ready.
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "failed", rename_all = "camelCase")]
 struct FailedTask<'a> {
     #[serde(flatten)]
     place: Place<'a>,
-    /// `no`, `yes`, `found`, `unknown`.
+    /// Whether the task exists: `no`, `yes`, `found`, `unknown`.
     created: &'static str,
     code: u8,
     reason: &'static str,
@@ -42,7 +42,7 @@ struct FailedTask<'a> {
     hints: &'a [String],
 }
 
-/// What was asked for, and where it is.
+/// What was asked for, and where the task is.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Place<'a> {
@@ -51,12 +51,12 @@ struct Place<'a> {
     same_lines: &'a [usize],
     repository: Option<String>,
     branch: Option<&'a str>,
-    /// Whether the agent was told of the branch; None: there is none, or that is not known.
+    /// Whether the agent was told of the branch; `None` if there is no branch, or if that is not known.
     branch_delivered: Option<bool>,
     prompt_delivered: Option<bool>,
     task_id: Option<&'a str>,
     url: Option<&'a str>,
-    /// Made from the task's id.
+    /// Whether the link was made from the task's id.
     url_derived: bool,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// The line of a task that is ready.
+/// The JSON line of a task that is ready.
 pub(crate) fn ready_document(ready: &Ready) -> String {
     document(ReadyTask {
         place: Place::new(&ready.order, Some(&ready.task), Some(&ready.link), Some(true)),
@@ -90,7 +90,7 @@ pub(crate) fn ready_document(ready: &Ready) -> String {
     })
 }
 
-/// The line of one that is not.
+/// The JSON line of a task that did not become ready.
 pub(crate) fn failed_document(order: &Order, failure: &Failure, report: &Report) -> String {
     let (word, task, link) = match &failure.created {
         Created::No => ("no", None, None),
@@ -108,7 +108,7 @@ pub(crate) fn failed_document(order: &Order, failure: &Failure, report: &Report)
     })
 }
 
-/// The line of one that was waited for.
+/// The JSON line of a task that was waited for.
 pub(crate) fn finished_document(ready: &Ready, summary: Option<&str>, report: Option<&Report>) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "finished", rename_all = "camelCase")]
@@ -132,7 +132,7 @@ pub(crate) fn finished_document(ready: &Ready, summary: Option<&str>, report: Op
     })
 }
 
-/// The same for people.
+/// The line of a task that was waited for, for people.
 pub(crate) fn finished_line(ready: &Ready, summary: Option<&str>, report: Option<&Report>) -> Line {
     let head = format!("line {}, {}: ", ready.order.lines[0], ready.order.target);
     match report {
@@ -147,7 +147,7 @@ fn first_line(text: &str) -> &str {
     text.trim().lines().next().unwrap_or_default()
 }
 
-/// Which task it is.
+/// The line that names a task that is ready.
 pub(crate) fn ready_line(ready: &Ready) -> Line {
     let target = &ready.order.target;
     let place = match (&target.slug, &target.branch) {
@@ -158,7 +158,7 @@ pub(crate) fn ready_line(ready: &Ready) -> Line {
     Line::new(Tone::Strong, format!("cloud task: {} ({place})", ready.task))
 }
 
-/// What is to be known of its link and its branch.
+/// What a person has to know of the task's link and branch.
 pub(crate) fn task_notes(ready: &Ready) -> Vec<Line> {
     let mut lines = Vec::new();
     if ready.demo {
@@ -181,7 +181,7 @@ pub(crate) fn task_notes(ready: &Ready) -> Vec<Line> {
     lines
 }
 
-/// What became of a task that failed, and where it may be.
+/// Whether a task that failed exists all the same, and where.
 pub(crate) fn created_lines(created: &Created, host: &str) -> Vec<Line> {
     let at = |link: &Option<Link>| link.as_ref().map_or_else(String::new, |link| format!(": {}", link.url));
     let text = match created {
@@ -192,11 +192,11 @@ pub(crate) fn created_lines(created: &Created, host: &str) -> Vec<Line> {
             format!("whether a task was created is not known; see https://{host}/copilot/agents before trying again")
         }
     };
-    // Also for those who want quiet: it keeps them from asking twice.
+    // This is an error, so that it is shown with --quiet, too: it keeps a person from asking for the task twice.
     vec![Line::new(Tone::Error, text)]
 }
 
-/// One of many that failed.
+/// The lines of one order of a list that failed.
 pub(crate) fn failed_lines(failure: &Failure, order: &Order, report: &Report, host: &str) -> Vec<Line> {
     let text = format!("line {}, {}: {}", order.lines[0], order.target, first_line(&report.message));
     let mut lines = vec![Line::new(Tone::Error, text)];
@@ -204,7 +204,8 @@ pub(crate) fn failed_lines(failure: &Failure, order: &Order, report: &Report, ho
     lines
 }
 
-/// The last line of the live view, in the longest form that fits. `keys`: there are some; `answer`: those that answer what waits.
+/// The last line of the live view, in the longest form that fits. `keys` says that keys are read; `answer` names those that
+/// answer what waits.
 pub(crate) fn status_line(activity: Activity, keys: bool, answer: Option<&str>, columns: u16) -> String {
     let state = format!("cloud | {}", activity_words(activity));
     if !keys {
@@ -220,7 +221,7 @@ pub(crate) fn status_line(activity: Activity, keys: bool, answer: Option<&str>, 
     forms.iter().find(fits).cloned().unwrap_or(state)
 }
 
-/// What `?` shows.
+/// The keys, as `?` shows them.
 pub(crate) fn help_lines() -> Vec<Line> {
     [
         "q  draw the QR code again",
@@ -235,7 +236,7 @@ pub(crate) fn help_lines() -> Vec<Line> {
     .into()
 }
 
-/// Tasks of the account, for people.
+/// The account's tasks as a table, for people.
 pub(crate) fn tasks_table(tasks: &[(Task, Option<Link>)], now: Timestamp, width: Option<u16>) -> String {
     if tasks.is_empty() {
         return "no tasks\n".to_owned();
@@ -251,11 +252,11 @@ pub(crate) fn tasks_table(tasks: &[(Task, Option<Link>)], now: Timestamp, width:
             link.as_ref().map_or_else(|| "-".to_owned(), |link| link.url.clone()),
         ]
     });
-    // On a screen, the link and then the name go first: `cloud open` takes the id.
+    // On a narrow screen the link is left out first, then the name, because `cloud open` takes the id.
     aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), &[5, 3, 0], width)
 }
 
-/// The same for programs.
+/// The account's tasks, for programs.
 pub(crate) fn tasks_document(tasks: &[(Task, Option<Link>)], now: Timestamp) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -287,7 +288,7 @@ pub(crate) fn tasks_document(tasks: &[(Task, Option<Link>)], now: Timestamp) -> 
     document(Tasks { tasks: tasks.collect() })
 }
 
-/// A task in the list, for those who open it.
+/// The JSON line of `cloud open`, with the task's link.
 pub(crate) fn task_document(task: &str, link: &Link) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "task", rename_all = "camelCase")]
@@ -299,7 +300,7 @@ pub(crate) fn task_document(task: &str, link: &Link) -> String {
     document(One { task_id: task, url: &link.url, url_derived: link.derived })
 }
 
-/// What a run over a list came to.
+/// The result of a run over a list of orders.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     all: usize,
@@ -308,11 +309,11 @@ pub(crate) struct Summary {
     created: Group,
     unknown: Group,
     pub(crate) not_begun: Group,
-    /// Were waited for, and did not end well.
+    /// Tasks that were waited for, and did not end well.
     pub(crate) unfinished: Group,
 }
 
-/// Tasks, and the lines that asked for them.
+/// A number of tasks, and the numbers of the lines that asked for them.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     tasks: usize,
@@ -331,7 +332,7 @@ impl Summary {
         Self { all, ..Self::default() }
     }
 
-    /// Where one that failed belongs.
+    /// The group of a task that failed.
     pub(crate) fn group(&mut self, created: &Created) -> &mut Group {
         match created {
             Created::No => &mut self.not_created,
@@ -348,7 +349,7 @@ impl Summary {
         self.ready == self.all && self.unfinished.tasks == 0
     }
 
-    /// In one sentence.
+    /// The result in one sentence.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{} of {} tasks ready", self.ready, self.all);
         for (what, group) in [
@@ -366,7 +367,7 @@ impl Summary {
     }
 }
 
-/// Numbers of lines: `line 3`, `lines 1-4, 7`.
+/// Line numbers in words: `line 3`, `lines 1-4, 7`.
 fn ranges(lines: &[usize]) -> String {
     let mut sorted = lines.to_vec();
     sorted.sort_unstable();

@@ -1,4 +1,4 @@
-//! Tables for people.
+//! Tables for people, with aligned columns.
 
 use std::fmt::Write as _;
 
@@ -11,8 +11,8 @@ use crate::text::sanitise::sanitised;
 /// The widest that a column of names gets, so that a long title does not push the rest away.
 const WIDEST: usize = 40;
 
-/// Rows below each other, the header first. On a screen of so many columns, those that are `dispensable` are left out where they do not
-/// fit, first things first: lines that wrap make no table.
+/// Aligns rows below each other, the header first. On a screen of this many columns, `dispensable` columns are left out until the
+/// rest fits, in the order given, because lines that wrap make no table.
 pub(super) fn aligned<const N: usize>(rows: &[[String; N]], dispensable: &[usize], screen: Option<u16>) -> String {
     let widths: [usize; N] = std::array::from_fn(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0));
     let room = screen.map_or(usize::MAX, usize::from);
@@ -35,7 +35,7 @@ pub(super) fn aligned<const N: usize>(rows: &[[String; N]], dispensable: &[usize
     text
 }
 
-/// A session on disk in one line, to choose it by.
+/// One line for a session on disk, by which a person chooses one.
 pub(crate) fn stored_line(stored: &Stored, now: Timestamp) -> String {
     let name = stored.name.as_deref().map_or_else(|| "no name".to_owned(), one_line);
     let place = match (&stored.repository, &stored.branch) {
@@ -46,12 +46,12 @@ pub(crate) fn stored_line(stored: &Stored, now: Timestamp) -> String {
     sanitised(&format!("{} ({name}, {place}, {} ago)", stored.id, age(stored.modified, now)))
 }
 
-/// Made harmless, and not wider than a column gets.
+/// A text made harmless, and no wider than a column gets.
 pub(super) fn one_line(text: &str) -> String {
     cut(&sanitised(text).replace('\n', " "), WIDEST)
 }
 
-/// The beginning that fits.
+/// The beginning of `text` that fits into this many columns.
 fn cut(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -64,7 +64,7 @@ fn cut(text: &str, columns: usize) -> String {
     kept.chain(['…']).collect()
 }
 
-/// In the largest unit that is whole. A clock that was set back makes no negative ages.
+/// An age in the largest unit that is whole. If the clock was set back, the age is zero and not negative.
 pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
     let age = now.duration_since(since).max(SignedDuration::ZERO).as_secs();
     match age {

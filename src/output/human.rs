@@ -13,11 +13,11 @@ use crate::report::Report;
 use crate::sdk::{ALLOW_ALL, Event, INTERACTIVE, Origin, Request, RequestKind, ServerState};
 use crate::text::line::{Line, Tone};
 
-/// A long message is cut: all of it is in Mission Control.
+/// How many lines of a message are shown. All of it is in Mission Control.
 const MESSAGE_LINES: usize = 20;
-/// The same for what a person is to say yes or no to.
+/// How many lines of a request are shown. There are more of them, as a person decides by what is shown.
 const REQUEST_LINES: usize = 60;
-/// A line that no terminal shows whole is cut too.
+/// How many characters of a line are shown. No terminal shows a longer line whole.
 const LINE_CHARACTERS: usize = 2000;
 
 pub(super) fn lines(update: &Update<'_>, at: Option<&str>) -> Vec<Line> {
@@ -47,7 +47,7 @@ pub(super) fn lines(update: &Update<'_>, at: Option<&str>) -> Vec<Line> {
     }
 }
 
-/// What went wrong, and what to do.
+/// The lines of an error: what went wrong, and the hints.
 pub(crate) fn report_lines(report: &Report) -> Vec<Line> {
     let mut message = report.message.lines();
     let mut lines = vec![Line::new(Tone::Error, format!("error: {}", message.next().unwrap_or_default()))];
@@ -56,7 +56,7 @@ pub(crate) fn report_lines(report: &Report) -> Vec<Line> {
     lines
 }
 
-/// Which session it is.
+/// The lines that name a session that is ready.
 fn ready(entry: &SessionEntry) -> Vec<Line> {
     let place = match (&entry.repository, &entry.branch) {
         (Some(repository), Some(branch)) => format!("{repository}, branch {branch}"),
@@ -66,7 +66,7 @@ fn ready(entry: &SessionEntry) -> Vec<Line> {
     vec![Line::new(Tone::Strong, format!("session: {} ({place})", entry.label()))]
 }
 
-/// Where the worktree of a session is that has ended, and how to remove it.
+/// Says where the worktree of an ended session is, and how to remove it.
 pub(crate) fn worktree_line(worktree: &Worktree) -> Line {
     let remove = format!("git -C {} worktree remove {}", quoted(&worktree.repository), quoted(&worktree.path));
     let text =
@@ -74,14 +74,15 @@ pub(crate) fn worktree_line(worktree: &Worktree) -> Line {
     Line::new(Tone::Plain, text)
 }
 
-/// As a word of a shell.
+/// A path as one word of a shell.
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@,:".contains(&byte);
     if text.bytes().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// What is to be known of the link, shown below it: as whom to open it. Short, as the QR code has to find room as well.
+/// What a person has to know of the link: as whom to open it. It is shown below the link, and is short because the QR code needs
+/// the room.
 pub(crate) fn account_lines(entry: &SessionEntry) -> Vec<Line> {
     let mut lines = Vec::new();
     if entry.demo {
@@ -114,7 +115,7 @@ pub(crate) fn account_lines(entry: &SessionEntry) -> Vec<Line> {
     lines
 }
 
-/// How the agent works, and under what, where that is not as usual.
+/// The mode, permissions and limits of the session, where they differ from the usual ones.
 fn profile_line(entry: &SessionEntry) -> Option<Line> {
     let mut words = Vec::new();
     if entry.mode != INTERACTIVE && !entry.mode.is_empty() {
@@ -129,7 +130,7 @@ fn profile_line(entry: &SessionEntry) -> Option<Line> {
     (!words.is_empty()).then(|| Line::new(Tone::Plain, words.join(", ")))
 }
 
-/// The model, with its reasoning effort.
+/// The model, with its reasoning effort, in words.
 pub(super) fn model_words(entry: &SessionEntry) -> Option<String> {
     match (&entry.model, &entry.effort) {
         (Some(model), Some(effort)) => Some(format!("{model} ({effort})")),
@@ -139,7 +140,7 @@ pub(super) fn model_words(entry: &SessionEntry) -> Option<String> {
     }
 }
 
-/// Where a person signs in to an MCP server.
+/// The lines with the link by which a person signs in to an MCP server.
 pub(crate) fn sign_in_lines(url: &str) -> Vec<Line> {
     vec![
         Line::new(
@@ -204,7 +205,7 @@ fn event_lines(event: &Event) -> Vec<Line> {
         }
         Event::Idle => vec![Line::new(Tone::Dim, "idle: waits for a prompt")],
         Event::Missed(count) => vec![Line::new(Tone::Attention, format!("{count} events came too fast and are not shown"))],
-        // Shown as a switch of remote, as the end, or not at all: a title only repeats the first prompt.
+        // These are shown as a switch of remote, as the end, or not at all. A title only repeats the first prompt.
         Event::Started(_)
         | Event::Title(_)
         | Event::Link { .. }
@@ -219,7 +220,7 @@ fn event_lines(event: &Event) -> Vec<Line> {
     }
 }
 
-/// A request that waits for a person, all of it.
+/// The lines of a request that waits for a person: what is asked, the choices and fields, and where to answer.
 pub(crate) fn waiting(request: &Request) -> Vec<Line> {
     let head = match request.kind {
         RequestKind::Permission => "permission needed: ",
@@ -232,7 +233,7 @@ pub(crate) fn waiting(request: &Request) -> Vec<Line> {
         RequestKind::Sampling => "the model is wanted: ",
         RequestKind::Unknown => "something that this version does not know is asked: ",
     };
-    // Cut late, and loudly: it may be allowed for what is read here.
+    // Lines are left out late, and a line says how many, because a person decides by what is read here.
     let mut what = request.what.trim().lines();
     let mut lines = vec![Line::new(Tone::Attention, format!("{head}{}", cut(what.next().unwrap_or_default())))];
     let rest: Vec<&str> = what.chain(request.detail.iter().map(String::as_str)).collect();
@@ -259,16 +260,16 @@ pub(crate) fn waiting(request: &Request) -> Vec<Line> {
     lines
 }
 
-/// Whether Mission Control has answers for it, as far as is known.
+/// Whether Mission Control can answer a request of this kind, as far as is known (docs/copilot-cli.md, mission-control-answers).
 fn answered_there(kind: RequestKind) -> bool {
-    // A switch of the model is asked for there by a form.
+    // It can answer the switch of a model, too, because a form asks there.
     matches!(
         kind,
         RequestKind::Permission | RequestKind::Question | RequestKind::Plan | RequestKind::Form | RequestKind::ModelSwitch
     )
 }
 
-/// What the runtime's words for what comes after a plan mean.
+/// What the runtime's word for a way to go on after a plan means.
 fn plan_choice(choice: &str) -> &'static str {
     match choice {
         "interactive" => ": approve and implement it, with questions as usual",
@@ -279,7 +280,7 @@ fn plan_choice(choice: &str) -> &'static str {
     }
 }
 
-/// `head` and the first line of `text`; more lines below it, indented, up to a limit.
+/// `head` and the first line of `text`, and below them the other lines, indented, up to a limit.
 fn message(tone: Tone, head: &str, text: &str) -> Vec<Line> {
     let mut rest = text.trim().lines();
     let mut lines = vec![Line::new(tone, format!("{head}{}", cut(rest.next().unwrap_or_default())))];
@@ -298,7 +299,7 @@ fn cut(line: &str) -> String {
     }
 }
 
-/// With the time before the first line, and the others below it.
+/// Puts the time before the first line, and indents the others below it.
 pub(super) fn stamped(lines: Vec<Line>, at: Option<&str>) -> Vec<Line> {
     let Some(at) = at else { return lines };
     let mut first = true;
@@ -324,9 +325,9 @@ fn ended(ending: Ending) -> String {
     }
 }
 
-/// The last line of the live view, in the longest form that fits: state, then keys.
+/// The last line of the live view, in the longest form that fits: the state, then the keys.
 ///
-/// `answer`: the keys that answer what waits.
+/// `answer` names the keys that answer what waits.
 pub(crate) fn status_line(
     entry: &SessionEntry,
     activity: Activity,
@@ -362,7 +363,7 @@ pub(crate) fn status_line(
     forms.iter().find(fits).cloned().unwrap_or(state)
 }
 
-/// How it is shared, in a few words.
+/// How the session is shared, in a few words.
 fn sharing_words(entry: &SessionEntry, now: Timestamp) -> String {
     let mut words = format!("remote {}", entry.remote.word());
     if entry.remote == Remote::Off {
@@ -377,7 +378,7 @@ fn sharing_words(entry: &SessionEntry, now: Timestamp) -> String {
     words
 }
 
-/// `1 h 59 m`, `12 m`, `45 s`.
+/// The time that is left: `1 h 59 m`, `12 m`, `45 s`.
 pub(super) fn time_left(until: Timestamp, now: Timestamp) -> String {
     let seconds = until.duration_since(now).as_secs().max(0);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -396,16 +397,16 @@ pub(super) fn activity_words(activity: Activity) -> String {
     }
 }
 
-/// What `d` does.
+/// What the key `d` does in a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leave {
-    /// Sends the session to the background.
+    /// It sends the session to the background.
     Detach,
-    /// Leaves a view of it.
+    /// It leaves the view of the session.
     Leave,
 }
 
-/// What `?` shows.
+/// The keys, as `?` shows them.
 pub(crate) fn help_lines(leave: Leave) -> Vec<Line> {
     [
         "a  allow or approve what waits, s for the session; d denies it, D says why; a number chooses",

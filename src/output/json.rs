@@ -1,4 +1,5 @@
-//! The JSON contract: one object a line, with a schema of its own that the README documents.
+//! The JSON contract: one object a line. Its types are its own, so that stored types can change without it; the README documents
+//! it.
 
 use std::fmt::Write as _;
 
@@ -15,7 +16,7 @@ use crate::text::sanitise::is_harmless;
 #[serde(rename_all = "camelCase")]
 struct Envelope<P> {
     schema_version: u32,
-    /// RFC 3339, UTC.
+    /// In RFC 3339, UTC.
     time: String,
     #[serde(flatten)]
     payload: P,
@@ -30,7 +31,7 @@ enum Payload<'a> {
     },
     Warning {
         message: &'a str,
-        /// `remote` for those about Mission Control.
+        /// `remote` for warnings about Mission Control.
         #[serde(skip_serializing_if = "str::is_empty")]
         about: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +55,7 @@ enum Payload<'a> {
         what: &'a str,
     },
     Input(Input<'a>),
-    /// What the session is changed to.
+    /// The mode that the session changed to.
     Mode {
         mode: &'a str,
     },
@@ -123,7 +124,7 @@ enum Payload<'a> {
     },
 }
 
-/// What waits for a person, in `input` and `waiting`.
+/// A request that waits for a person, in `input` and `waiting`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Input<'a> {
@@ -137,7 +138,7 @@ pub(super) struct Input<'a> {
     fields: &'a [Field],
 }
 
-/// What programs are told of a request.
+/// Describes a request to programs.
 pub(super) fn input(request: &Request) -> Input<'_> {
     Input {
         id: &request.id,
@@ -151,7 +152,7 @@ pub(super) fn input(request: &Request) -> Input<'_> {
     }
 }
 
-/// A session, in `ready`, `list` and `status`.
+/// A session, in `ready`, `list`, `status` and hooks.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, clippy::struct_excessive_bools, reason = "the contract has the fields")]
@@ -192,7 +193,7 @@ pub(super) struct Session<'a> {
     copilot_pid: Option<u32>,
 }
 
-/// The line of `update`; None: it is for people only.
+/// The JSON line of `update`; `None` if the update is for people only.
 pub(crate) fn line(update: &Update<'_>) -> Option<String> {
     let message = match update {
         Update::SignedIn(login) => Payload::SignedIn { login: &login.login, host: &login.host },
@@ -201,7 +202,7 @@ pub(crate) fn line(update: &Update<'_>) -> Option<String> {
         Update::Remote { remote, url } => Payload::Remote { remote: remote.word(), url: *url },
         Update::Event(event) => event_message(event)?,
         Update::Link { state, why } => Payload::Link { link: state.word(), why },
-        // `ready`, `list` and `status` have it.
+        // The fields of `ready`, `list` and `status` tell of it.
         Update::Awake => return None,
         Update::Allowed(request) => Payload::Allowed { id: &request.id, what: &request.what },
         Update::Relaunched { interrupted } => Payload::Relaunched { interrupted: *interrupted },
@@ -214,7 +215,7 @@ pub(crate) fn line(update: &Update<'_>) -> Option<String> {
                 Ending::Elsewhere => "elsewhere",
                 Ending::OutputClosed => "output-closed",
                 Ending::Failed => "failed",
-                // Told as `detached`.
+                // The line `detached` told of it already.
                 Ending::Detached => return None,
             },
         },
@@ -227,8 +228,8 @@ pub(crate) fn error_line(report: &Report) -> String {
     document(Payload::Error { code: report.exit.code(), reason: report.reason, message: &report.message, hints: &report.hints })
 }
 
-/// What a hook gets: the event, its essence in a few words, the line of the contract that tells of it (None: there is none, or it is too
-/// long), and the session.
+/// The document that a hook gets: the event, a message of a few words, the line of the contract that tells of the event (`None`
+/// if there is none, or if the line is too long), and the session.
 pub(crate) fn hook_document(event: &str, message: &str, data: Option<&str>, entry: &SessionEntry) -> String {
     #[derive(Serialize)]
     struct Hook<'a> {
@@ -242,11 +243,11 @@ pub(crate) fn hook_document(event: &str, message: &str, data: Option<&str>, entr
     document(Hook { r#type: "hook", event, message, data, session: session(entry) })
 }
 
-/// One line: the payload, and what every line has.
+/// One line: the payload, with the fields that every line has.
 pub(super) fn document(payload: impl Serialize) -> String {
     let envelope = Envelope { schema_version: 1, time: jiff::Timestamp::now().to_string(), payload };
     let line = serde_json::to_string(&envelope).expect("strings and numbers always serialise");
-    // JSON leaves characters bare that some terminals obey; escaped, it is the same JSON.
+    // JSON leaves some characters bare that terminals obey. They are escaped, which keeps the JSON the same.
     line.chars().fold(String::with_capacity(line.len()), |mut safe, character| {
         if is_harmless(character) {
             safe.push(character);
@@ -257,7 +258,7 @@ pub(super) fn document(payload: impl Serialize) -> String {
     })
 }
 
-/// What programs are told of a session.
+/// Describes a session to programs.
 pub(super) fn session(entry: &SessionEntry) -> Session<'_> {
     Session {
         session_id: &entry.session_id,
@@ -335,7 +336,7 @@ fn event_message(event: &Event) -> Option<Payload<'_>> {
         Event::Completed { success, summary } => Payload::Completed { success: *success, summary },
         Event::Idle => Payload::Idle,
         Event::Missed(count) => Payload::Missed { count: *count },
-        // Told as `remote` and `ended`, or of no use to a program.
+        // The lines `remote` and `ended` tell of these, or a program has no use for them.
         Event::Started(_)
         | Event::Link { .. }
         | Event::Steerable(_)

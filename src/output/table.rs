@@ -14,14 +14,14 @@ use crate::registry::{RuntimeEntry, SessionEntry};
 use crate::sdk::Stored;
 use crate::text::sanitise::sanitised;
 
-/// So much of an id tells sessions apart, and is enough to name one.
+/// This many characters of an id tell sessions apart, and are enough to name one.
 const SHORT_ID: usize = 8;
 
-/// The sessions, a line each, for people. On a screen of so many columns ids are cut to what tells them apart, and columns that do not fit
-/// are left out: lines that wrap make no table.
+/// The sessions in a table, a line each, for people. On a screen of this many columns, ids are shortened, and columns that do not
+/// fit are left out, because lines that wrap make no table.
 pub(crate) fn table(sessions: &[SessionEntry], now: Timestamp, columns: Option<u16>) -> String {
     const HEADER: [&str; 7] = ["NAME", "REPOSITORY", "BRANCH", "REMOTE", "ACTIVITY", "AGE", "ID"];
-    /// The first to go.
+    /// The columns that may be left out, the first one to go first.
     const DISPENSABLE: [usize; 3] = [2, 1, 5];
     if sessions.is_empty() {
         return "no live sessions\n".to_owned();
@@ -52,7 +52,7 @@ fn row(entry: &SessionEntry, now: Timestamp, short_id: bool) -> [String; 7] {
     ]
 }
 
-/// Sessions that ended and can be resumed.
+/// The sessions that ended and can be resumed, for people.
 pub(crate) fn stored_table(stored: &[Stored], now: Timestamp, columns: Option<u16>) -> String {
     if stored.is_empty() {
         return "none can be resumed\n".to_owned();
@@ -70,7 +70,7 @@ pub(crate) fn stored_table(stored: &[Stored], now: Timestamp, columns: Option<u1
     aligned(&rows, &[2, 1], columns)
 }
 
-/// A session on disk, in `list --all`.
+/// A session on disk, in `list --all`, for programs.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Resumable<'a> {
@@ -92,7 +92,7 @@ fn resumable(stored: &Stored) -> Resumable<'_> {
     }
 }
 
-/// The same for programs; `stored`: those that ended, where they were asked for.
+/// The sessions, for programs. `stored` has those that ended, if they were asked for.
 pub(crate) fn list_document(sessions: &[SessionEntry], stored: Option<&[Stored]>, notes: &[String]) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "list")]
@@ -109,14 +109,14 @@ pub(crate) fn list_document(sessions: &[SessionEntry], stored: Option<&[Stored]>
     })
 }
 
-/// Another runtime that this session does not share, and why not.
+/// Another runtime, with the reasons why this session does not share it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Unshared {
     pub(crate) pid: u32,
     pub(crate) because: Vec<String>,
 }
 
-/// One session in words.
+/// One session in words, for `status`.
 pub(crate) fn details(
     entry: &SessionEntry,
     visibility: Option<&str>,
@@ -206,7 +206,7 @@ pub(crate) fn details(
     text
 }
 
-/// The same for programs.
+/// One session, for programs, in `status`.
 pub(crate) fn status_document(
     entry: &SessionEntry,
     visibility: Option<&str>,
@@ -218,7 +218,7 @@ pub(crate) fn status_document(
     struct Status<'a> {
         #[serde(flatten)]
         session: json::Session<'a>,
-        /// None: not shared, or GitHub does not say.
+        /// `None` if the session is not shared, or if GitHub does not say.
         visibility: Option<&'a str>,
         isolated: bool,
         not_shared_with: &'a [Unshared],
@@ -227,7 +227,7 @@ pub(crate) fn status_document(
     document(Status { session: json::session(entry), visibility, isolated, not_shared_with: unshared })
 }
 
-/// How much force the end of a session took.
+/// How much force it took to end the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Stopped {
@@ -246,7 +246,7 @@ impl Stopped {
     }
 }
 
-/// What `stop` did, for programs.
+/// The sessions that `stop` ended, for programs.
 pub(crate) fn stop_document(stopped: &[(SessionEntry, Stopped)]) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -254,7 +254,7 @@ pub(crate) fn stop_document(stopped: &[(SessionEntry, Stopped)]) -> String {
         session_id: &'a str,
         name: Option<&'a str>,
         how: Stopped,
-        /// It is left.
+        /// The worktree of the session, which is not removed.
         worktree: Option<String>,
     }
     #[derive(Serialize)]
@@ -284,7 +284,7 @@ pub(crate) fn url_document(entry: &SessionEntry) -> String {
     document(Link { session_id: &entry.session_id, url: entry.link(), remote: entry.remote.word() })
 }
 
-/// Another name, for programs.
+/// The new name of a session, for programs.
 pub(crate) fn renamed_document(entry: &SessionEntry, name: &str) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "renamed", rename_all = "camelCase")]
@@ -307,7 +307,7 @@ pub(crate) fn visibility_document(entry: &SessionEntry, visibility: &str) -> Str
     document(Visible { session_id: &entry.session_id, visibility, url: entry.link() })
 }
 
-/// A prompt that was sent, for programs.
+/// The id of a prompt that was sent, for programs.
 pub(crate) fn sent_document(entry: &SessionEntry, id: &str) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "sent", rename_all = "camelCase")]
@@ -318,7 +318,7 @@ pub(crate) fn sent_document(entry: &SessionEntry, id: &str) -> String {
     document(Sent { session_id: &entry.session_id, id })
 }
 
-/// What the agent said last, for programs.
+/// The last message of the agent, for programs.
 pub(crate) fn answer_document(entry: &SessionEntry, text: Option<&str>) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "answer", rename_all = "camelCase")]
@@ -329,7 +329,7 @@ pub(crate) fn answer_document(entry: &SessionEntry, text: Option<&str>) -> Strin
     document(Answer { session_id: &entry.session_id, text })
 }
 
-/// What `prune` did, for programs.
+/// The outcome of `prune`, for programs.
 pub(crate) fn prune_document(notes: &[String], runtimes: usize) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "pruned")]

@@ -1,4 +1,4 @@
-//! What waits in a session, what it changed and what it used, for people and for programs.
+//! What waits in a session, what the session changed and what it used, for people and for programs.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::sdk::{Against, Change, Changes, Request, Restored, RewindPoint, Rewou
 use crate::text::line::{Line, Tone};
 use crate::text::sanitise::sanitised;
 
-/// What waits for an answer, with the ids by which it is answered.
+/// The requests that wait for an answer, with the ids by which they are answered.
 pub(crate) fn waiting_text(waiting: &[Request]) -> String {
     if waiting.is_empty() {
         return "nothing waits for an answer\n".to_owned();
@@ -20,7 +20,7 @@ pub(crate) fn waiting_text(waiting: &[Request]) -> String {
     for request in waiting {
         let _ = writeln!(text, "{}", sanitised(&request.id));
         let mut lines = request_lines(request);
-        // That is what the reader is about to do.
+        // The last line says how to answer, which the reader is about to do anyway.
         lines.pop();
         for line in lines {
             let _ = writeln!(text, "  {}", sanitised(&line.text));
@@ -29,7 +29,7 @@ pub(crate) fn waiting_text(waiting: &[Request]) -> String {
     text
 }
 
-/// The same for programs.
+/// The requests that wait for an answer, for programs.
 pub(crate) fn waiting_document(entry: &SessionEntry, waiting: &[Request]) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "waiting", rename_all = "camelCase")]
@@ -40,7 +40,7 @@ pub(crate) fn waiting_document(entry: &SessionEntry, waiting: &[Request]) -> Str
     document(Waiting { session_id: &entry.session_id, requests: waiting.iter().map(input).collect() })
 }
 
-/// What became of an answer, for programs.
+/// The outcome of an answer, for programs.
 pub(crate) fn answered_document(entry: &SessionEntry, id: &str, outcome: &str, url: Option<&str>) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "answered", rename_all = "camelCase")]
@@ -53,7 +53,7 @@ pub(crate) fn answered_document(entry: &SessionEntry, id: &str, outcome: &str, u
     document(Answered { session_id: &entry.session_id, id, outcome, url })
 }
 
-/// That the agent stopped, for programs.
+/// The outcome of an interrupt, for programs.
 pub(crate) fn interrupted_document(entry: &SessionEntry, was_busy: bool) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "interrupted", rename_all = "camelCase")]
@@ -64,14 +64,14 @@ pub(crate) fn interrupted_document(entry: &SessionEntry, was_busy: bool) -> Stri
     document(Interrupted { session_id: &entry.session_id, was_busy })
 }
 
-/// Changes, as `git apply` takes them.
+/// Changes as a patch that `git apply` takes.
 pub(crate) fn patch(changes: &Changes) -> String {
     let mut patch = String::new();
     for change in &changes.files {
         let mut lines = change.diff.lines().peekable();
         while let Some(line) = lines.next() {
             let _ = writeln!(patch, "{line}");
-            // The runtime leaves out what git wants to be told of a file that comes or goes.
+            // The runtime leaves out the lines by which git learns of a new or deleted file.
             if line.starts_with("diff --git ") && lines.peek().is_some_and(|next| next.starts_with("--- ")) {
                 match change.kind.as_str() {
                     "added" => patch.push_str("new file mode 100644\n"),
@@ -84,7 +84,7 @@ pub(crate) fn patch(changes: &Changes) -> String {
     patch
 }
 
-/// The same for programs.
+/// Changes, for programs.
 pub(crate) fn diff_document(entry: &SessionEntry, against: Against, changes: &Changes) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "diff", rename_all = "camelCase")]
@@ -102,7 +102,7 @@ pub(crate) fn diff_document(entry: &SessionEntry, against: Against, changes: &Ch
     document(Diff { session_id: &entry.session_id, against, base_branch: changes.base.as_deref(), files: &changes.files })
 }
 
-/// What was used.
+/// What a session used, for people.
 pub(crate) fn usage_text(usage: &Usage) -> String {
     let mut text = String::new();
     let mut say = |what: &str, value: String| {
@@ -132,7 +132,7 @@ pub(crate) fn usage_text(usage: &Usage) -> String {
     text
 }
 
-/// The same for programs.
+/// What a session used, for programs.
 pub(crate) fn usage_document(entry: &SessionEntry, usage: &Usage) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "usage", rename_all = "camelCase")]
@@ -144,7 +144,7 @@ pub(crate) fn usage_document(entry: &SessionEntry, usage: &Usage) -> String {
     document(Used { session_id: &entry.session_id, usage })
 }
 
-/// The prompts that can be taken back.
+/// The prompts before which a session can be rewound, for people.
 pub(crate) fn points_text(points: &[RewindPoint]) -> String {
     if points.is_empty() {
         return "no prompt can be undone\n".to_owned();
@@ -162,7 +162,7 @@ fn point_line(point: &RewindPoint) -> String {
     sanitised(&format!("{}  {}  {files}  {prompt}", point.id, point.timestamp))
 }
 
-/// The same for programs.
+/// The prompts before which a session can be rewound, for programs.
 pub(crate) fn points_document(entry: &SessionEntry, points: &[RewindPoint]) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "undoPoints", rename_all = "camelCase")]
@@ -173,7 +173,7 @@ pub(crate) fn points_document(entry: &SessionEntry, points: &[RewindPoint]) -> S
     document(Points { session_id: &entry.session_id, points })
 }
 
-/// What taking back would do.
+/// What rewinding would change, for people.
 pub(crate) fn preview_lines(point: &RewindPoint, files: &[Restored], keep_files: bool) -> Vec<Line> {
     let mut lines = vec![
         Line::new(Tone::Attention, "taken back, with all that came after it:"),
@@ -194,7 +194,7 @@ pub(crate) fn preview_lines(point: &RewindPoint, files: &[Restored], keep_files:
     lines
 }
 
-/// What was taken back.
+/// What rewinding did, for people.
 pub(crate) fn undone_lines(done: &Rewound) -> Vec<Line> {
     let mut lines = vec![Line::new(Tone::Good, format!("undone: {} files are as they were", done.restored.len()))];
     let left = |file: &String| Line::new(Tone::Attention, format!("left as it is: {}", sanitised(file)));
@@ -202,7 +202,7 @@ pub(crate) fn undone_lines(done: &Rewound) -> Vec<Line> {
     lines
 }
 
-/// The same for programs.
+/// What rewinding did, for programs.
 pub(crate) fn undone_document(entry: &SessionEntry, point: &RewindPoint, done: &Rewound) -> String {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "undone", rename_all = "camelCase")]

@@ -2,38 +2,36 @@
 
 use super::Code;
 
-/// Ends the colours of a line. Before the line break, so that no terminal fills the rest of the
-/// line, or a line that scrolls in, with the code's background.
+/// Ends the colours of a line. It comes before the line break, so that no terminal fills the rest of the line, or a line that
+/// scrolls in, with the code's background.
 const RESET: &str = "\x1b[0m";
 
 /// How modules become character cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// Two modules a cell, one above the other, in colour: `▄` where they differ, a space where
-    /// they do not. Measured: the best of the small forms, as fonts set `▄` flush with the cell's
-    /// edge more often than `█` and `▀`.
+    /// Two modules a cell, one above the other, in colour: `▄` where they differ, a space where they do not. The best of the
+    /// small forms in screenshots, as fonts set `▄` flush with the cell's edge more often than `█` and `▀`.
     HalfLow,
-    /// One module in two cells side by side: coloured spaces, pure ASCII. Measured: decodes in
-    /// every font, line spacing, locale and colour terminal tried.
+    /// One module in two cells side by side: coloured spaces, pure ASCII. Decoded in every font, line spacing, locale and colour
+    /// terminal that was tried.
     Wide,
-    /// One module a cell, so twice as high as wide: coloured spaces, pure ASCII. Measured: as
-    /// robust as wide at half the width, from a shorter distance.
+    /// One module a cell, so twice as high as wide: coloured spaces, pure ASCII. As robust as wide at half the width, and read
+    /// from a shorter distance.
     Tall,
-    /// Two modules a cell with `█`, `▀`, `▄` in the terminal's own colours, for terminals without
-    /// colour. The ink must suit the background: measured, the wrong way round only readers that
-    /// try both read it.
+    /// Two modules a cell with `█`, `▀`, `▄` in the terminal's own colours, for terminals without colour. The ink must suit the
+    /// background: the wrong way round, only readers decoded it that try both ways.
     Mono,
-    /// [`Style::HalfLow`] in the terminal's own colours, by reverse video, which is no colour (no-color.org). Measured in xterm:
-    /// read in 12 of 12 fonts and sizes on dark and light, where mono was in 1 of 6 on light, for the hairlines at the edge of `█`.
+    /// [`Style::HalfLow`] in the terminal's own colours, by reverse video, which is no colour (no-color.org). In xterm it was
+    /// read in 12 of 12 fonts and sizes, on dark and light; mono was read in 1 of 6 on light, because of the hairlines at the
+    /// edge of `█`.
     Reverse,
 }
 
 /// The colour numbers that stand for black and white.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Palette {
-    /// 16 and 231 of the 256 colours. Measured: the only ones right in every theme, tmux and GNU
-    /// screen; themes remap 0 to 15 (Gruvbox light turns the code inside out), and GNU screen does
-    /// not know 24-bit colours.
+    /// 16 and 231 of the 256 colours. In screenshots they were the only ones right in every theme, tmux and GNU screen: themes
+    /// remap 0 to 15 (Gruvbox light turns the code inside out), and GNU screen does not know 24-bit colours.
     #[default]
     Indexed,
     /// 0 and 7 of the eight colours, for terminals that have no more.
@@ -41,8 +39,7 @@ pub(crate) enum Palette {
 }
 
 impl Palette {
-    /// The palette for a terminal of this `TERM`. The list of those with eight colours is
-    /// judgement, not measured.
+    /// The palette for a terminal of this `TERM`. The list of terminals with eight colours is judgement, and was not tried.
     pub(crate) fn for_term(term: &str) -> Self {
         let family = term.split('-').next().unwrap_or_default();
         // A digit has to follow: `vte` is a terminal with 256 colours.
@@ -115,12 +112,10 @@ impl Code {
     }
 
     fn cell(&self, drawing: Drawing, column: u16, row: u16) -> Cell {
-        // In the quiet zone before the code this wraps round to far behind it, where all is light
-        // as well.
+        // In the quiet zone before the code this wraps round to a place far behind the code, where all is light as well.
         let dark = |x: u16, y: u16| self.dark(x.wrapping_sub(drawing.quiet), y.wrapping_sub(drawing.quiet)) != drawing.swapped;
         let (top, bottom) = match drawing.style {
-            // The number of module rows is odd, so the last cell has a half too many: one more of
-            // quiet zone.
+            // The number of module rows is odd, so the last cell has a half too many, which becomes one more row of quiet zone.
             Style::HalfLow | Style::Mono | Style::Reverse => (dark(column, 2 * row), dark(column, 2 * row + 1)),
             Style::Wide => (dark(column / 2, row), dark(column / 2, row)),
             Style::Tall => (dark(column, row), dark(column, row)),

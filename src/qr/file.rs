@@ -1,17 +1,14 @@
-//! A code as a picture file. Both kinds paint their own white quiet zone, so that they scan on a
-//! dark page too (measured).
+//! A code as a picture file. Both kinds paint their own white quiet zone: without one, decoders failed on a dark page.
 
 use std::fmt::Write as _;
 
 use super::{Code, QUIET};
 
-/// Pixels a side of one module. Eight of one bit each make a byte, which [`Code::to_png`] relies
-/// on.
+/// Pixels a side of one module. [`Code::to_png`] relies on eight: with one bit a pixel, a module is one byte wide.
 const SCALE: u16 = 8;
 
 impl Code {
-    /// The code as an SVG document, 8 px a module: one white square, and one path of the dark runs
-    /// of each row.
+    /// The code as an SVG document, with 8 pixels a module: one white square, and one path of the dark runs of each row.
     pub(crate) fn to_svg(&self) -> String {
         let quiet = QUIET[0];
         let side = self.size() + 2 * quiet;
@@ -22,9 +19,8 @@ impl Code {
                 write!(path, "M{} {}h{length}v1h-{length}z", x + quiet, y + quiet).expect("a string takes any text");
             }
         }
-        // Without crisp edges, smoothing would leave pale seams between the rows. `stroke` says
-        // only what is the default, but ImageMagick's own renderer draws outlines without it
-        // (measured).
+        // Without crisp edges, smoothing would leave pale seams between the rows. `stroke` only says what is the default, but
+        // ImageMagick's own renderer was seen to draw outlines without it.
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{pixels}\" height=\"{pixels}\" \
              viewBox=\"0 0 {side} {side}\" stroke=\"none\" shape-rendering=\"crispEdges\">\

@@ -1,4 +1,5 @@
-//! A git worktree for a session: in a predictable place next to the repository, made when it is not there, removed by nobody here.
+//! A git worktree for a session. It is in a predictable place next to the repository, made if it does not exist, and never
+//! removed by this program.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -12,10 +13,10 @@ use super::{RepoError, first_line, git};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Worktree {
     pub(crate) path: PathBuf,
-    /// What belongs to the repository: its first worktree, or the bare repository itself.
+    /// The folder that stands for the repository: its first worktree, or the bare repository itself.
     pub(crate) repository: PathBuf,
     pub(crate) branch: String,
-    /// It was there already.
+    /// Whether the worktree existed already.
     pub(crate) reused: bool,
 }
 
@@ -26,7 +27,7 @@ struct Listed {
     branch: Option<String>,
 }
 
-/// The worktree that a folder is, if it is one as [`add`] makes them.
+/// The worktree in a folder, if it is one of those that [`add`] makes.
 pub(crate) async fn of(directory: &Path) -> Option<Worktree> {
     let (repository, listed) = list(directory).await.ok()?;
     let here = listed.into_iter().find(|listed| directory.starts_with(&listed.path) && listed.path != repository)?;
@@ -34,7 +35,7 @@ pub(crate) async fn of(directory: &Path) -> Option<Worktree> {
     (here.path == place(&repository, &branch)).then_some(Worktree { path: here.path, repository, branch, reused: true })
 }
 
-/// Where the repository is, and its worktrees.
+/// Where the repository is, and which worktrees it has.
 async fn list(directory: &Path) -> Result<(PathBuf, Vec<Listed>), RepoError> {
     let output = git(directory, &["worktree", "list", "--porcelain", "-z"]).await?;
     if !output.status.success() {
@@ -42,7 +43,7 @@ async fn list(directory: &Path) -> Result<(PathBuf, Vec<Listed>), RepoError> {
     }
     let listed = parse(&String::from_utf8_lossy(&output.stdout));
     let first = listed.first().map(|first| first.path.clone()).unwrap_or_default();
-    // Of a submodule git lists its own folder first, in that of the repository around it.
+    // For a submodule, git lists a folder inside the repository around it first, so the submodule's own folder is taken.
     let inner = first.components().any(|part| part.as_os_str() == ".git");
     if !inner {
         return Ok((first, listed));
@@ -51,8 +52,8 @@ async fn list(directory: &Path) -> Result<(PathBuf, Vec<Listed>), RepoError> {
     Ok((PathBuf::from(first_line(&root.stdout)), listed))
 }
 
-/// The worktree of `branch`, made if there is none, and the branch with it: of a remote's branch of that name, else of HEAD. As long as git
-/// takes; dropped before that, git removes the worktree, and not a new branch.
+/// The worktree of `branch`. It is made if there is none; so is the branch, from a remote's branch of that name, else from HEAD.
+/// This takes as long as git does. If it is dropped before its end, git removes the worktree, but not a new branch.
 pub(crate) async fn add(directory: &Path, branch: &str) -> Result<Worktree, RepoError> {
     let (repository, listed) = list(directory).await?;
     let refused = |message: String| RepoError::Worktree { message };
@@ -96,14 +97,14 @@ pub(crate) async fn add(directory: &Path, branch: &str) -> Result<Worktree, Repo
     }
     let added = run_to_end(command).await.map_err(|error| refused(error.to_string()))?;
     if !added.status.success() {
-        // The last line says why; those before it, what git was about to do.
+        // git's last line says why; the lines before it say what git was about to do.
         let said = String::from_utf8_lossy(&added.stderr);
         return Err(refused(said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("git failed").to_owned()));
     }
     Ok(worktree(path, false))
 }
 
-/// The branch of a session that was given none: by its name, else by the time.
+/// The branch for a session that was given none, named after the session or else after the time.
 pub(crate) fn branch_for(name: Option<&str>) -> String {
     let plain: String = name
         .unwrap_or_default()
@@ -117,7 +118,7 @@ pub(crate) fn branch_for(name: Option<&str>) -> String {
     format!("copilot/{}", plain.join("-"))
 }
 
-/// `hello-world.worktrees/feature-x` next to `hello-world`.
+/// The place of a worktree: `hello-world.worktrees/feature-x` next to `hello-world`.
 fn place(repository: &Path, branch: &str) -> PathBuf {
     let name =
         if repository.extension().is_some_and(|kind| kind == "git") { repository.file_stem() } else { repository.file_name() };
@@ -125,7 +126,7 @@ fn place(repository: &Path, branch: &str) -> PathBuf {
     repository.with_file_name(format!("{name}.worktrees")).join(branch.replace('/', "-"))
 }
 
-/// Records end with an empty field, fields with a NUL.
+/// Parses the list of worktrees. Records end with an empty field, fields with a NUL.
 fn parse(text: &str) -> Vec<Listed> {
     let mut all = Vec::new();
     for record in text.split("\0\0") {
@@ -144,7 +145,8 @@ fn parse(text: &str) -> Vec<Listed> {
     all
 }
 
-/// Dropped before its end, git is asked to end, and removes what it began (a kill would leave it); with it what runs for it.
+/// Runs git. If this is dropped before its end, git and the processes that work for it are asked to end; git then removes what it
+/// began, which a kill would leave behind.
 async fn run_to_end(mut command: Command) -> std::io::Result<Output> {
     #[cfg(unix)]
     command.process_group(0);
@@ -164,7 +166,7 @@ async fn run_to_end(mut command: Command) -> std::io::Result<Output> {
     Ok(Output { status, stdout: Vec::new(), stderr })
 }
 
-/// Asks a group of processes to end, when it is dropped with one.
+/// A group of processes that is asked to end when this is dropped.
 struct AskToEnd(Option<u32>);
 
 impl Drop for AskToEnd {

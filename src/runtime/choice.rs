@@ -1,4 +1,4 @@
-//! Which runtime is used: the arguments that say so.
+//! Which runtime the arguments ask for.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
@@ -9,21 +9,21 @@ use crate::error::UsageError;
 use crate::os::env;
 use crate::sdk::{self, Cli, SdkError, Secret, Server};
 
-/// Which runtime a session is to live in.
+/// The runtime that a session is to live in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Choice {
-    /// One of these CLIs, best first.
+    /// A runtime of one of these CLIs, the best one first.
     Cli {
         candidates: Vec<Cli>,
-        /// In a runtime of its own.
+        /// Whether the runtime is shared with no other session.
         isolated: bool,
     },
-    /// Somebody else's.
+    /// A runtime that somebody else started.
     External(Server),
 }
 
 impl Choice {
-    /// Of these arguments; `server`: what [`loopback`] made of the address in them.
+    /// Reads the choice from the arguments. `server` is what [`loopback`] made of the address in them.
     pub(crate) fn new(args: &RuntimeArgs, server: Option<SocketAddr>) -> Result<Self, SdkError> {
         if let Some(address) = server {
             let token = env::get(env::CONNECTION_TOKEN).map(Secret::new);
@@ -34,7 +34,8 @@ impl Choice {
     }
 }
 
-/// A runtime takes whoever has its token, and can do all that its user can: it is not to be reached over a network.
+/// Reads an address, and refuses one that is not on this machine. A runtime takes every client that has its token, and can do all
+/// that its user can, so it must not be reached over a network.
 pub(crate) fn loopback(text: &str) -> Result<SocketAddr, UsageError> {
     let wrong = |why: &str, hint: String| Err(UsageError::new(format!("--server {text}: {why}"), hint));
     let Some((host, port)) = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?))) else {
@@ -42,7 +43,7 @@ pub(crate) fn loopback(text: &str) -> Result<SocketAddr, UsageError> {
     };
     let found = (host.trim_matches(['[', ']']), port).to_socket_addrs();
     let mut found: Vec<SocketAddr> = found.into_iter().flatten().collect();
-    // The CLI listens on 127.0.0.1, and localhost is often ::1 first.
+    // The CLI listens on 127.0.0.1, while localhost often is ::1 first.
     found.sort_by_key(|address| (!address.ip().is_loopback(), !address.is_ipv4()));
     match found.into_iter().next() {
         Some(address) if address.ip().is_loopback() => Ok(address),

@@ -1,4 +1,4 @@
-//! What has to be the same for two sessions to share a runtime.
+//! The sharing key: all that has to be the same for two sessions to share a runtime.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,8 +10,8 @@ use crate::os::env;
 use crate::registry::Subject;
 use crate::sdk::Cli;
 
-/// The CLI, the account, the namespaces, and the environment that the tools of a session see; proxy, certificate, GitHub host, tokens and
-/// `COPILOT_HOME` are variables of it.
+/// The CLI, the account, the namespaces, and the environment that the tools of a session see. Proxy, certificate, GitHub host,
+/// tokens and `COPILOT_HOME` are variables of that environment.
 pub(super) fn subjects(cli: &Cli) -> Vec<Subject> {
     let subject = |name: &str, value: Vec<u8>| Subject { name: name.to_owned(), value };
     let mut subjects = vec![
@@ -28,7 +28,7 @@ pub(super) fn subjects(cli: &Cli) -> Vec<Subject> {
     subjects
 }
 
-/// Which file it is, and which version of it: an update in place is another one.
+/// Which file the CLI is, and which version of the file: after an update in place it is another one.
 fn file_identity(program: &Path) -> Vec<u8> {
     let real = program.canonicalize().unwrap_or_else(|_| program.to_owned());
     let mut identity = real.clone().into_os_string().into_encoded_bytes();
@@ -39,20 +39,21 @@ fn file_identity(program: &Path) -> Vec<u8> {
     identity
 }
 
-/// Where the CLI keeps who is signed in, and where it looks next: gh's.
+/// Where the CLI keeps who is signed in, and the file of gh, where it looks next.
 fn stored_sign_in() -> Vec<u8> {
     let home = std::env::home_dir().unwrap_or_default();
     let folder = |variable: &str| env::get_os(variable).map(PathBuf::from);
     let copilot = folder("COPILOT_HOME").unwrap_or_else(|| home.join(".copilot"));
     let gh =
         folder("GH_CONFIG_DIR").unwrap_or_else(|| folder("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("gh"));
-    // The file comes with the first start: without it, it is as if nobody had signed in.
+    // The CLI writes the file when it first starts. Until then nobody is signed in, so a missing file counts as an empty one.
     let mut found = accounts(&fs::read(copilot.join("config.json")).unwrap_or_default());
     found.extend(fs::read(gh.join("hosts.yml")).unwrap_or_default());
     found
 }
 
-/// The part of the CLI's settings that says who is signed in; the rest changes as it is used. Comments are lines of their own (measured).
+/// The part of the CLI's settings that says who is signed in. The other settings change as the CLI is used. Comments are lines of
+/// their own (docs/copilot-cli.md, sign-in-settings).
 fn accounts(settings: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(settings);
     let json: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
@@ -60,7 +61,7 @@ fn accounts(settings: &[u8]) -> Vec<u8> {
     format!("{} {}", settings["loggedInUsers"], settings["lastLoggedInUser"]).into_bytes()
 }
 
-/// Sessions in another container reach neither our loopback nor our files.
+/// The namespace of this process. Sessions in another container can reach neither our loopback nor our files.
 fn namespace(kind: &str) -> Vec<u8> {
     fs::read_link(format!("/proc/self/ns/{kind}")).map(|link| link.into_os_string().into_encoded_bytes()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! One runtime, many sessions: joining a live runtime with the same circumstances, or launching one; and who ends it.
+//! One runtime, many sessions: joins a live runtime with the same sharing key, or launches one, and decides who ends it.
 
 use crate::sdk::Session;
 use crate::os::state_dir::StateError;
@@ -17,17 +17,19 @@ use crate::report::Report;
 use crate::sdk::{Cli, Login, Process, Runtime, SdkError, Server};
 use crate::text::line::{Line, Tone};
 
-/// A live runtime answers at once; one that does not is left to those who use it.
+/// How long a live runtime may take to answer. It answers at once; one that does not is left to the hosts that use it.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
-/// Whoever holds the turn at the end of a session does so for milliseconds, or is launching: then the runtime is left to that one.
+/// How long the launch lock is waited for at the end of a session. Another process holds it for milliseconds, or is launching; in
+/// that case the runtime is left to that process.
 const TURN_DEADLINE: Duration = Duration::from_secs(10);
-/// Whoever interrupts what has not come about waits no longer than this for each thing that is closed; it takes 0.1 to 0.4 s (measured).
+/// How long each step of closing may take after an interrupt during the start. It takes 0.1 to 0.4 s (docs/copilot-cli.md,
+/// end-runtime).
 pub(crate) const HURRY: Duration = Duration::from_millis(450);
 
 /// How often it is looked whether a session is back.
 const RESUME_POLL: Duration = Duration::from_millis(50);
 
-/// A runtime that this process uses.
+/// A runtime that this process uses, with the lease that keeps the runtime alive.
 pub(crate) struct Joined {
     registry: Registry,
     pub(crate) entry: RuntimeEntry,
@@ -35,7 +37,7 @@ pub(crate) struct Joined {
     lease: Lease,
 }
 
-/// Joins or launches a runtime. `dead`: the one that it is to replace.
+/// Joins or launches a runtime. `dead` is the runtime that the new one replaces.
 pub(crate) async fn acquire(
     context: &mut Context<'_>,
     registry: &Registry,
@@ -81,7 +83,7 @@ async fn external(context: &mut Context<'_>, registry: &Registry, server: &Serve
     Ok(Joined { registry: registry.clone(), entry, runtime, lease })
 }
 
-/// Joins or launches a runtime of one CLI.
+/// Joins a runtime of one CLI, or launches one.
 async fn acquire_of(
     context: &mut Context<'_>,
     registry: &Registry,
@@ -91,7 +93,7 @@ async fn acquire_of(
     dead: Option<&RuntimeEntry>,
 ) -> anyhow::Result<Joined> {
     let ours = registry.circumstances(circumstances::subjects(cli))?;
-    // Those that turned out to be of no use.
+    // The runtimes that turned out to be unusable.
     let mut avoid = HashSet::new();
     loop {
         let turn = context.within("waiting for another start", deadline, registry.launches()).await?;
@@ -120,7 +122,7 @@ async fn acquire_of(
 
 pub(crate) const TOO_OFTEN: &str = ", for the fourth time in 5 minutes: it is not started again";
 
-/// A live runtime of the same circumstances. Entries of dead ones are removed.
+/// A live runtime with the same sharing key. Entries of dead runtimes are removed on the way.
 fn shared_runtime(
     registry: &Registry,
     turn: &Launches,
@@ -150,8 +152,8 @@ fn shared_runtime(
     Ok(None)
 }
 
-/// Connects to a runtime that lives; gives back its id if it does not answer, or has another account than it began with. One that does not
-/// answer and that nobody uses is ended.
+/// Connects to a live runtime. Returns the runtime's id as an error if the runtime does not answer, or if its account changed. A
+/// runtime that does not answer and that nobody uses is ended.
 async fn join(registry: &Registry, entry: RuntimeEntry, lease: Lease) -> Result<Joined, String> {
     let connected = timeout(ANSWER_DEADLINE, async {
         let runtime = entry.server.connect().await?;
@@ -188,7 +190,8 @@ async fn join(registry: &Registry, entry: RuntimeEntry, lease: Lease) -> Result<
     }
 }
 
-/// From a process to a runtime that others can join. It is published at once: should we be killed, the next one finds it.
+/// Makes a started process a runtime that others can join. It is published at once, so that the next start finds it if this
+/// process is killed.
 async fn launch(
     context: &mut Context<'_>,
     registry: &Registry,
@@ -230,7 +233,7 @@ async fn launch(
 }
 
 impl Joined {
-    /// Joins the runtime of a session that another process handed to this one.
+    /// Joins the runtime of a session that another process handed over to this one.
     pub(crate) async fn again(registry: &Registry, id: &str) -> anyhow::Result<Self> {
         let gone = || SdkError::RuntimeEnded { reason: "" };
         let turn = registry.launches().await?;
@@ -251,7 +254,7 @@ impl Joined {
         self.registry.restore_runtime(&self.entry, &mut self.lease)
     }
 
-    /// Notes who the runtime is signed in as: whoever joins it later compares.
+    /// Notes who the runtime is signed in as, so that whoever joins the runtime later can compare.
     pub(crate) fn signed_in(&mut self, login: &Login) -> anyhow::Result<()> {
         if self.entry.login.is_none() {
             self.entry.login = Some(login.clone());
@@ -260,13 +263,13 @@ impl Joined {
         Ok(())
     }
 
-    /// Uses it no longer; the last one ends it. `ask`: whether it can be expected to answer.
+    /// Gives up the lease; the last host that does so ends the runtime. `ask` says whether the runtime can be expected to answer.
     pub(crate) async fn leave(self, context: &mut Context<'_>, ask: bool, error: Option<&anyhow::Error>) {
         let runtime = ask.then_some(&self.runtime);
         give_up(context, &self.registry, &self.entry, runtime, self.lease, error).await;
     }
 
-    /// Uses it no longer: it is dead, or of no use. The last one that used it ends what is left of it.
+    /// Gives up the lease of a runtime that is dead or unusable. The last host that does so ends what is left of the runtime.
     pub(crate) async fn forget(self) {
         drop(self.lease);
         if let Ok(Ok(turn)) = timeout(TURN_DEADLINE, self.registry.launches()).await
@@ -306,8 +309,8 @@ async fn give_up(
     }
 }
 
-/// Kills a runtime that does not answer, unless it does after all, or is not ours. Of several hosts that want to, one does: the connections
-/// of the others break, too.
+/// Kills a runtime of ours that does not answer. Of several hosts that want to, only one does: the others find that it is gone,
+/// as their connections break, too.
 pub(crate) async fn replace_hanging(registry: &Registry, entry: &RuntimeEntry) {
     let Ok(Ok(turn)) = timeout(TURN_DEADLINE, registry.launches()).await else { return };
     let answers = async { entry.server.connect().await?.login().await };
@@ -317,7 +320,7 @@ pub(crate) async fn replace_hanging(registry: &Registry, entry: &RuntimeEntry) {
     drop(turn);
 }
 
-/// Connects to the runtime of a session, from another terminal than its host's.
+/// Connects to the runtime of a session from a process that is not its host.
 pub(crate) async fn reach(registry: &Registry, session: &SessionEntry) -> Result<Runtime, SdkError> {
     let entry = registry.runtime(&session.runtime).ok_or_else(SdkError::closed)?;
     let late = |_| SdkError::Connection(format!("no answer within {} s", ANSWER_DEADLINE.as_secs()));
@@ -347,7 +350,7 @@ pub(crate) async fn in_session<T>(
     }
 }
 
-/// Ends every runtime that nobody uses, and forgets the dead ones; how many were ended.
+/// Ends every runtime that nobody uses, and forgets the dead ones. Returns how many were ended.
 pub(crate) async fn end_unused(registry: &Registry) -> anyhow::Result<usize> {
     let entries = registry.runtimes()?;
     if entries.is_empty() {
@@ -371,7 +374,7 @@ pub(crate) async fn end_unused(registry: &Registry) -> anyhow::Result<usize> {
     Ok(ended)
 }
 
-/// Ends a runtime; a signal meanwhile kills it. Its logs stay only where they may explain `error`.
+/// Ends a runtime; a signal in the meantime kills it. Its logs are kept only if they may explain `error`.
 async fn end(context: &mut Context<'_>, server: &Server, runtime: Option<&Runtime>, error: Option<&anyhow::Error>) {
     context.terminal.progress("ending the Copilot CLI");
     let interrupted = error.is_some_and(anyhow::Error::is::<Interrupted>);
@@ -397,12 +400,13 @@ fn name_logs(context: &mut Context<'_>, server: &Server, error: Option<&anyhow::
     unexplained
 }
 
-/// `error`, or that the process is gone if that is why the connection broke: that says more.
+/// Replaces a broken connection by the end of the process, if that is why the connection broke, because it says more. Else
+/// returns `error`.
 pub(crate) async fn better_reason(server: &Server, error: anyhow::Error) -> anyhow::Error {
     if !matches!(error.downcast_ref(), Some(SdkError::Connection(_))) || server.is_external() {
         return error;
     }
-    // A runtime that died takes its connection along, a moment earlier.
+    // The connection of a dying runtime breaks a moment before the process is gone.
     let gone = async {
         while server.is_running() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -5,20 +5,21 @@ use serde_json::{Value, json};
 use super::runtime::call;
 use super::{Runtime, SdkError};
 
-/// An account, as GitHub describes it to the Copilot CLI. What GitHub does not say is None: that counts as allowed (measured).
+/// An account, as GitHub describes it to the Copilot CLI. A flag that GitHub does not send is `None`, which counts as allowed
+/// (docs/copilot-cli.md, sign-in-unknown-flags).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Account {
-    /// Where the sign-in comes from: the name of a variable, or a kind such as `user`.
+    /// Where the sign-in comes from: the name of an environment variable, or a kind such as `user`.
     pub(crate) from: String,
     pub(crate) plan: Option<String>,
-    /// Sessions may be steered from elsewhere.
+    /// Whether the account's sessions may be steered from elsewhere.
     pub(crate) remote_control: Option<bool>,
-    /// Sessions on this machine may be stored at GitHub, without which nothing is shared.
+    /// Whether sessions on this machine may be stored at GitHub. Without this, no session can be shared.
     pub(crate) session_storage: Option<bool>,
 }
 
 impl Runtime {
-    /// The account of the sign-in.
+    /// The account that the runtime is signed in to.
     pub(crate) async fn account(&self) -> Result<Account, SdkError> {
         let answer = call(&self.client, "account.getCurrentAuth", json!({})).await?;
         Ok(Account::parse(&answer["authInfo"]))

@@ -1,4 +1,4 @@
-//! What a person says to a request, and how the runtime is told.
+//! What a person answers to a request, and how the runtime is told.
 
 use serde_json::{Value, json};
 use url::Url;
@@ -9,34 +9,35 @@ use super::{Request, RequestKind, SdkError, Session, form};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     Yes,
-    /// To this, and to more like it.
+    /// Allows what is asked, and more like it for the rest of the session.
     ForSession,
     No,
-    /// What is to be done otherwise: the agent goes on, and is told. Where nothing is said to it, a denial ends its turn (measured).
+    /// Denies it and tells the agent what to do instead; the turn goes on. A denial without words ends the turn
+    /// (docs/copilot-cli.md, permission-deny).
     NoBecause(String),
-    /// One of the choices.
+    /// One of the choices of a question.
     Choice(String),
-    /// In the person's own words: of a question, and what is filled into a form.
+    /// The person's own words: the answer to a question, or what is filled into a form.
     Words(String),
 }
 
-/// What became of an answer.
+/// The outcome of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answered {
     Taken,
-    /// Somebody else was faster.
+    /// Another client or Mission Control answered first.
     TooLate,
-    /// The person is to open this link.
+    /// The person has to open this link in a browser.
     Open(String),
 }
 
-/// The words for the runtime's choices after a rate limit.
+/// The runtime's words for the choices after a rate limit: switch this time, switch always, stay.
 const SWITCH: &str = "yes";
 const SWITCH_ALWAYS: &str = "yes_always";
 const STAY: &str = "no";
 
 impl Request {
-    /// Why this cannot be said to it; None: it can.
+    /// Why this answer cannot be given to `request`; `None` if it can.
     pub(crate) fn refuses(&self, answer: &Answer) -> Option<String> {
         match (self.kind, answer) {
             (RequestKind::Question, Answer::No | Answer::NoBecause(_)) => Some("a question takes an answer in words".to_owned()),
@@ -69,7 +70,7 @@ impl Request {
 }
 
 impl Session {
-    /// Answers what the session waits for.
+    /// Gives an answer to a request that the session waits for.
     pub(crate) async fn answer(&self, request: &Request, answer: &Answer) -> Result<Answered, SdkError> {
         if let Some(why) = request.refuses(answer) {
             return Err(SdkError::NoAnswer { why });
@@ -106,7 +107,7 @@ impl Session {
                 self.call("session.ui.handlePendingSampling", json!({ "requestId": request.id })).await?;
                 return Ok(Answered::Taken);
             }
-            // How it is answered is not known; that its turn is broken off always is.
+            // Nobody here knows how to answer a request of this kind. Aborting its turn withdraws it in any case.
             RequestKind::Unknown => {
                 self.interrupt().await?;
                 return Ok(Answered::Taken);
@@ -118,7 +119,7 @@ impl Session {
         Ok(if answer["success"] == false { Answered::TooLate } else { Answered::Taken })
     }
 
-    /// None: it waits no longer.
+    /// `None` if the request no longer waits.
     async fn permission(&self, request: &Request, answer: &Answer) -> Result<Option<Value>, SdkError> {
         Ok(Some(match answer {
             Answer::Yes => json!({ "kind": "approve-once" }),
@@ -131,7 +132,8 @@ impl Session {
         }))
     }
 
-    /// What is approved with a permission for the session: more of the kind, of commands these alone. None: it waits no longer.
+    /// What the runtime approves along with a permission for the session: more of the kind, and of commands only these. `None` if
+    /// the request no longer waits.
     async fn approval(&self, id: &str) -> Result<Option<Value>, SdkError> {
         let pending = self.call("session.permissions.pendingRequests", json!({})).await?;
         let item = pending["items"].as_array().into_iter().flatten().find(|item| item["requestId"] == id);
@@ -145,7 +147,7 @@ impl Session {
         Ok(Some(approval))
     }
 
-    /// The runtime waits for the browser on this machine; the person is given the link to open in it.
+    /// The runtime waits for a browser on this machine, so the person gets the link to open in it.
     async fn sign_in(&self, request: &Request, answer: &Answer) -> Result<Answered, SdkError> {
         if matches!(answer, Answer::No | Answer::NoBecause(_)) {
             return Ok(Answered::Taken);
@@ -155,7 +157,7 @@ impl Session {
     }
 }
 
-/// A link that a browser may be sent to: the MCP server named it.
+/// A link that a browser may be sent to. It comes from an MCP server, so it is checked.
 fn link(text: &str) -> Result<String, SdkError> {
     let is_safe = |url: &Url| {
         let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
@@ -188,7 +190,7 @@ fn elicitation(request: &Request, answer: &Answer) -> Value {
     }
 }
 
-/// A number of credits is added; otherwise the limit goes, or the request does.
+/// A number adds that many credits to the session's limit; the other choices remove the limit or refuse the request.
 fn limit(answer: &Answer) -> Value {
     match answer {
         Answer::Choice(word) | Answer::Words(word) => match word.parse::<u32>() {

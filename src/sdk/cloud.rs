@@ -1,7 +1,8 @@
 //! Sessions on GitHub's compute. GitHub calls what it runs there a task; the session is how a runtime sees one.
 //!
-//! A task has two ids (measured): its own, which is in its link, and that of the session, which is one or the other of two and names it in
-//! this runtime alone. Nothing here ends a task: closing the session sends nothing, it only ends the runtime's reading of the task's events.
+//! A task has two ids: its own, which is in its link, and that of its session, which names the session in this runtime alone
+//! (docs/copilot-cli.md, cloud-ids). Nothing here ends a task: closing the session only ends the runtime's reading of the task's
+//! events.
 
 use std::path::Path;
 
@@ -12,36 +13,38 @@ use serde_json::{Value, json};
 use super::runtime::call;
 use super::{Events, Runtime, SdkError, Session};
 
-/// Who writes `session.start` when the worker is there; before that prompts are lost without a word (GitHub's documentation).
+/// The producer of `session.start` once the task's worker runs. A prompt that is sent earlier is lost without an error (GitHub's
+/// documentation).
 pub(crate) const WORKER: &str = "copilot-agent";
 
-/// What a task is to work on.
+/// The repository that a task works on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CloudRepository<'a> {
     pub(crate) owner: &'a str,
     pub(crate) name: &'a str,
-    /// The CLI keeps it and sends it nowhere (measured).
+    /// The CLI keeps the branch and sends it nowhere (docs/copilot-cli.md, cloud-not-sent).
     pub(crate) branch: Option<&'a str>,
 }
 
-/// A task of the account, as its list tells.
+/// A task of the account, as the list of tasks shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Task {
     pub(crate) id: String,
     pub(crate) name: Option<String>,
     /// `owner/name`.
     pub(crate) repository: Option<String>,
-    /// GitHub's word for it: `queued`, `in_progress`, `completed`, …
+    /// GitHub's word for the state: `queued`, `in_progress`, `completed`, …
     pub(crate) state: String,
     pub(crate) created_at: Option<Timestamp>,
 }
 
 impl Session {
-    /// Creates a task, and waits until GitHub has something of it: at most 10 s for nothing at all, for ever where it was only requested
-    /// (measured).
+    /// Creates a task, and waits until GitHub has its worker. Without any event of the task this fails after 10 s; where the task
+    /// was only requested it waits for ever (docs/copilot-cli.md, cloud-wait), so the caller sets a deadline.
     ///
-    /// None of the callbacks of a local session may be asked for, nor a name or an id: the CLI refuses those (measured). Requests for
-    /// permission, questions and plans are raised all the same. What its events are to begin with, [`Events::catch_up`] brings.
+    /// The CLI refuses the callbacks of a local session, a name and an id (docs/copilot-cli.md, cloud-refused-flags), so none is
+    /// asked for; the task raises permissions, questions and plans all the same. [`Events::catch_up`] brings the events that came
+    /// first.
     pub(crate) async fn create_cloud(
         runtime: &Runtime,
         directory: &Path,
@@ -65,15 +68,16 @@ impl Session {
     /// The id of the task behind this session.
     pub(crate) async fn task_id(&self) -> Result<String, SdkError> {
         let answer = self.call("session.metadata.snapshot", json!({})).await?;
-        // Without it the session's own is the task's: so it is where the task was seen before its worker (measured).
+        // Without this field the session's id is the task's: that is so where the task was seen before its worker
+        // (docs/copilot-cli.md, cloud-ids).
         Ok(answer["remoteMetadata"]["resourceId"].as_str().unwrap_or(self.id()).to_owned())
     }
 }
 
 impl Runtime {
-    /// The account's latest tasks, 50 that are not archived and 50 that are (measured), in GitHub's order.
+    /// The account's latest tasks in GitHub's order: 50 that are not archived, and 50 that are (docs/copilot-cli.md, cloud-list).
     pub(crate) async fn tasks(&self) -> Result<Vec<Task>, SdkError> {
-        // Without `throwOnError` a failure is an empty list (measured).
+        // Without `throwOnError` the CLI answers a failure with an empty list (docs/copilot-cli.md, cloud-list).
         let params = json!({ "source": "remote", "throwOnError": true });
         let answer = call(&self.client, "sessions.list", params).await.map_err(SdkError::explain_list)?;
         Ok(answer["sessions"].as_array().into_iter().flatten().filter_map(Task::parse).collect())

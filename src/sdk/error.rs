@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::event::Warning;
 
-/// The messages carry the runtime's own words where it has some; the form of those words was measured on CLI 1.0.102.
+/// The messages carry the runtime's own words where it has some. The forms of those words are matched as CLI 1.0.102 writes them
+/// (docs/copilot-cli.md).
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SdkError {
     #[error("no usable GitHub Copilot CLI was found{}", list(tried))]
@@ -56,7 +57,7 @@ pub(crate) enum SdkError {
     InvalidTask { message: String },
     #[error("the task was created, but its worker did not start: {message}")]
     NotStarted { task: String, message: String },
-    /// What went wrong can have happened before or after the task was created.
+    /// It is not known whether this happened before or after the task was created.
     #[error("creating the task failed: {message}")]
     Uncertain { message: String },
     #[error("GitHub could not be reached: {message}")]
@@ -82,7 +83,7 @@ pub(crate) enum SdkError {
     Io { what: String, source: io::Error },
 }
 
-/// Of a runtime that somebody else started, the program is not known.
+/// The program of a runtime that somebody else started is not known.
 fn at(program: &Path) -> String {
     if program.as_os_str().is_empty() { String::new() } else { format!(" {}", program.display()) }
 }
@@ -101,7 +102,7 @@ impl SdkError {
         Self::Connection("it was closed".to_owned())
     }
 
-    /// A failed call, as the SDK reports it.
+    /// A call that failed, as the SDK reports it.
     pub(super) fn from_call(method: &'static str, error: &github_copilot_sdk::Error) -> Self {
         if error.is_transport_failure() {
             return Self::Connection(error.to_string());
@@ -111,7 +112,7 @@ impl SdkError {
         Self::Rpc { method, code: error.rpc_code().unwrap_or_default(), message }
     }
 
-    /// That the session is not there any more, told from the words of the runtime's error.
+    /// Tells from the words of the runtime's error that the session does not exist any more.
     pub(crate) fn explain_ended(self) -> Self {
         match self {
             Self::Rpc { message, .. } if message.contains("ession not found") => Self::SessionEnded,
@@ -119,7 +120,7 @@ impl SdkError {
         }
     }
 
-    /// Why a session could not be created, told from the words of the runtime's error.
+    /// Tells from the words of the runtime's error why a session could not be created.
     pub(super) fn explain_create(self) -> Self {
         let Self::Rpc { message, .. } = &self else { return self };
         let message = message.clone();
@@ -136,14 +137,14 @@ impl SdkError {
         self
     }
 
-    /// Why a task could not be created. The CLI hands on the message of GitHub's answer without its status, or the answer as it is where it
-    /// has no message (measured), so the words are all there is.
+    /// Tells why a task could not be created. The CLI passes on the message of GitHub's answer without its status, or the whole
+    /// answer where it has no message (docs/copilot-cli.md, cloud-errors), so the words are all that can be matched.
     pub(super) fn explain_cloud(self) -> Self {
         let Self::Rpc { message, .. } = &self else { return self };
         let message = shortened(message);
         let lower = message.to_lowercase();
         let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
-        // What GitHub itself says, and nothing else: it decides whether a task is asked for again.
+        // Only GitHub's own words count here, as they decide whether a task is asked for again.
         let is = |beginnings: &[&str]| beginnings.iter().any(|beginning| lower.starts_with(beginning));
         if let Some(task) = ["No events found for task ", "No session.start event found for task "]
             .iter()
@@ -154,7 +155,7 @@ impl SdkError {
                 (task.to_owned(), if says(&["no events"]) { "nothing was heard of it".to_owned() } else { message });
             return Self::NotStarted { task, message };
         }
-        // A page of a proxy or a gateway, whatever its words.
+        // A page of a proxy or a gateway, whatever its words: no JSON of GitHub's.
         if message.starts_with('<') {
             Self::Uncertain { message }
         } else if is(&["session.create cloud requires authentication", "requires authentication"]) {
@@ -185,7 +186,8 @@ impl SdkError {
         }
     }
 
-    /// Why the tasks could not be listed: "Remote session listing failed (401): …" (measured).
+    /// Tells why the tasks could not be listed, by the status in "Remote session listing failed (401): …" (docs/copilot-cli.md,
+    /// cloud-list).
     pub(super) fn explain_list(self) -> Self {
         let Self::Rpc { message, .. } = self else { return self };
         match http_status(&message) {
@@ -195,7 +197,8 @@ impl SdkError {
         }
     }
 
-    /// Whether no task was created for sure. [`Self::CloudRefused`] is told from words that others may use, too.
+    /// Whether it is certain that no task was created. [`Self::CloudRefused`] is not: it is told from words that others may use,
+    /// too.
     pub(crate) fn rules_out_a_task(&self) -> bool {
         matches!(
             self,
@@ -208,11 +211,13 @@ impl SdkError {
         )
     }
 
-    /// Why nobody is signed in, by the HTTP status in `reason`: "Failed to fetch PAT user login (401): …" (measured).
+    /// Tells why nobody is signed in, by the HTTP status in `reason`: "Failed to fetch PAT user login (401): …"
+    /// (docs/copilot-cli.md, sign-in-none).
     pub(super) fn explain_sign_in(reason: String) -> Self {
         match http_status(&reason) {
             _ if reason.is_empty() => Self::SignedOut,
-            // No network, no name service, a proxy or certificate that is wrong (measured).
+            // Without a status there was no answer: no network, no name service, or a proxy or certificate that is wrong
+            // (docs/copilot-cli.md, sign-in-none).
             None if reason.contains("network fetch failed") => Self::ServiceUnavailable { message: reason },
             Some(403 | 404) => Self::NoCopilot { message: reason },
             Some(401) | None => Self::BadCredentials { message: reason },
@@ -220,15 +225,15 @@ impl SdkError {
         }
     }
 
-    /// Why remote could not be switched on. The error is nearly always the same sentence; the reason is in the `session.warning`
-    /// that came with it (measured).
+    /// Tells why remote could not be switched on. The error itself is nearly always the same sentence; the reason is in the
+    /// `session.warning` that came with it (docs/copilot-cli.md, remote-reason).
     pub(crate) fn explain_enable(self, warning: Option<Warning>) -> Self {
         let Self::Rpc { message: error, .. } = &self else { return self };
         if error.contains("no current authentication") {
             return Self::SignedOut;
         }
         let Some(Warning { message, remediation, .. }) = warning else {
-            // The text of the runtime's JSON parser: "expected ident at line 1 column 2".
+            // The text of the runtime's JSON parser, for an answer that is not JSON: "expected ident at line 1 column 2".
             if error.contains(" at line ") && error.contains(" column ") {
                 return Self::UnexpectedAnswer { message: error.clone() };
             }
@@ -246,13 +251,13 @@ impl SdkError {
         } else if remediation.as_deref() == Some("switch_account") {
             Self::RepositoryNotFound { message }
         } else {
-            // "server not accessible", "The cause is unknown", and what later versions may say.
+            // The rest: "server not accessible", "The cause is unknown", and what later versions may say.
             Self::ServiceUnavailable { message }
         }
     }
 }
 
-/// How GitHub says that it is asked too often, in the beginning of its messages.
+/// How GitHub's messages begin when it is asked too often.
 const LIMITS: [&str; 4] = [
     "api rate limit exceeded",
     "you have exceeded a secondary rate limit",
@@ -260,7 +265,7 @@ const LIMITS: [&str; 4] = [
     "too many requests",
 ];
 
-/// One line of bearable length: it may be a whole page.
+/// Shortens the runtime's words to one line, as they may be a whole page.
 fn shortened(message: &str) -> String {
     const CHARACTERS: usize = 300;
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -270,7 +275,7 @@ fn shortened(message: &str) -> String {
     }
 }
 
-/// The first number that can be the status of a failed request: "… login (401): …", "… info: 401 …".
+/// The first number that can be the HTTP status of a failed call: "… login (401): …", "… info: 401 …".
 fn http_status(message: &str) -> Option<u16> {
     let numbers = message.split(|character: char| !character.is_ascii_digit());
     numbers.filter_map(|digits| digits.parse().ok()).find(|number| (400..600).contains(number))

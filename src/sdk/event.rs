@@ -1,4 +1,4 @@
-//! Session events, in the few kinds that matter here. Read leniently: fields come and go between CLI versions.
+//! The events of sessions, in the few kinds that matter here. They are read leniently, because fields come and go between CLI versions.
 
 use std::path::PathBuf;
 
@@ -8,19 +8,19 @@ use serde_json::Value;
 use super::form::{self, Field};
 use super::{Managed, Rule};
 
-/// What is logged in a session for the sake of its link: nobody is to see it.
+/// The text of log messages that only keep the link alive. No view shows them.
 pub(super) const NUDGE: &str = "copilot-remote looks after the link";
 
-/// What happened in a session.
+/// An event of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The session exists; this is what it is attached to.
+    /// The session exists, and this is the repository that it is attached to.
     Started(Attached),
-    /// Mission Control has the session: its URL.
+    /// Mission Control has the session, under this URL.
     Link {
         url: String,
     },
-    /// Mission Control may steer now, or no longer.
+    /// Whether Mission Control may steer from now on.
     Steerable(bool),
     Warning(Warning),
     /// A notice, such as a retried model call.
@@ -33,12 +33,12 @@ pub(crate) enum Event {
     },
     /// A prompt was accepted.
     Prompt {
-        /// As the answer to [`super::Session::send`] has it.
+        /// The id that the answer to [`super::Session::send`] has, too.
         id: String,
         text: String,
         origin: Origin,
     },
-    /// The agent works on a turn.
+    /// The agent began to work on a turn.
     Working,
     /// The agent said something.
     Said {
@@ -48,7 +48,7 @@ pub(crate) enum Event {
         name: String,
         what: String,
     },
-    /// A tool ended well, or how it did not: "failed", "exit code 101".
+    /// A tool ended. `trouble` says how it failed: "failed", "exit code 101".
     ToolFinished {
         trouble: Option<String>,
     },
@@ -58,66 +58,66 @@ pub(crate) enum Event {
     Answered {
         id: String,
         outcome: String,
-        /// What is allowed for the rest of the session from now on.
+        /// What the answer allows for the rest of the session.
         approved: Vec<Rule>,
     },
     Title(String),
-    /// The agent is to do something else now: `interactive`, `plan`, `autopilot`.
+    /// The agent's mode changed: `interactive`, `plan`, `autopilot`.
     Mode(String),
-    /// Requests for permission are answered otherwise now: `manual`, `allow-all`, …
+    /// The permission mode changed: `manual`, `allow-all`, …
     PermissionMode(String),
-    /// The session uses this model now, with this reasoning effort.
+    /// The session changed to this model, with this reasoning effort.
     Model {
         model: String,
         effort: Option<String>,
     },
-    /// The session uses this custom agent now; None: the usual one.
+    /// The session changed to this custom agent; `None` is the usual one.
     Agent(Option<String>),
-    /// What an organisation or the owner of the machine decided.
+    /// The settings that an organisation or the owner of the machine enforces.
     Managed(Managed),
-    /// A prompt was taken that is not part of the session yet, or one of those became so.
+    /// The queue of accepted prompts changed: one came, or one became part of the session.
     Queue,
-    /// An MCP server starts, is there, or is not.
+    /// An MCP server starts, is ready, or failed.
     Server {
         name: String,
         state: ServerState,
     },
-    /// The turn was broken off.
+    /// The turn was aborted.
     Aborted {
         reason: String,
     },
-    /// Nothing left to do: waiting for a prompt.
+    /// The agent has nothing left to do, and waits for a prompt.
     Idle,
-    /// The agent says that what it was asked for is done, or cannot be done.
+    /// The agent says that its task is done, or that it cannot be done.
     Completed {
         success: bool,
         summary: String,
     },
     /// The session ended.
     Ended,
-    /// The runtime was faster than we: so many events are missing.
+    /// This many events are missing, because they came faster than they were taken.
     Missed(u64),
-    /// Of no interest here.
+    /// An event that nothing here needs.
     Other,
 }
 
 /// The repository that the runtime attached a session to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Attached {
-    /// `owner/name`; None: no repository.
+    /// `owner/name`; `None` for a session without a repository.
     pub(crate) repository: Option<String>,
     pub(crate) host: Option<String>,
     pub(crate) branch: Option<String>,
-    /// Who wrote that the session began.
+    /// The producer of the session's first event.
     pub(crate) producer: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Warning {
     pub(crate) message: String,
-    /// `remote` for those about Mission Control.
+    /// `remote` for warnings about Mission Control.
     pub(crate) kind: String,
-    /// A word such as `sign_in`.
+    /// What the runtime suggests, as a word such as `sign_in`.
     pub(crate) remediation: Option<String>,
 }
 
@@ -128,23 +128,23 @@ pub(crate) enum Origin {
     MissionControl,
 }
 
-/// How an MCP server is.
+/// The state of an MCP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ServerState {
     Starting,
     Ready,
-    /// Why.
+    /// The reason of the failure.
     Failed(String),
 }
 
-/// What a permission is asked for, as far as rules know it.
+/// What a permission is asked for, as far as rules can match it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Tool {
     /// A line of bash.
     Shell(String),
     /// A line of another shell.
     OtherShell,
-    /// Changing these files.
+    /// Writing to these files.
     Write(Vec<PathBuf>),
     #[default]
     Other,
@@ -152,7 +152,8 @@ pub(crate) enum Tool {
 
 impl Tool {
     fn parse(request: &Value) -> Self {
-        // A person is to decide, by the organisation's policy or as it leaves the sandbox; or a hook of the CLI's has decided.
+        // Rules may not answer these: the organisation's policy wants a person to decide, the command leaves the sandbox, or one
+        // of the CLI's own hooks has decided.
         let reserved = ["managedApprovalRequired", "requestSandboxBypass", "resolvedByHook"].map(|name| request[name] == true);
         if reserved.contains(&true) {
             return Self::Other;
@@ -172,26 +173,26 @@ impl Tool {
     }
 }
 
-/// Something that only a person can answer.
+/// A request that only a person can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) id: String,
     pub(crate) kind: RequestKind,
-    /// The command, path, question, … in the runtime's words.
+    /// What is asked, in the runtime's words: the command, the path, the question, …
     pub(crate) what: String,
-    /// Of what would be written, its difference; of a plan, its text.
+    /// Lines that show more: the diff of a file that would be written, or the text of a plan.
     pub(crate) detail: Vec<String>,
-    /// The answers to a question, and what may come after a plan.
+    /// The answers to a question, or the ways to go on after a plan.
     pub(crate) choices: Vec<String>,
-    /// A permission can be given for the rest of the session.
+    /// Whether the permission can be given for the rest of the session.
     pub(crate) for_session: bool,
-    /// A question takes an answer in other words than its choices.
+    /// Whether a question takes an answer in other words than its choices.
     pub(crate) freeform: bool,
     /// The fields of a form.
     pub(crate) fields: Vec<Field>,
-    /// After so many seconds, the limit that it is about is over.
+    /// The seconds until the limit that this request is about is over.
     pub(crate) retry_after: Option<u64>,
-    /// What a permission is asked for.
+    /// The use of a tool that a permission is asked for.
     pub(crate) tool: Tool,
 }
 
@@ -201,24 +202,24 @@ pub(crate) enum RequestKind {
     Permission,
     Question,
     Plan,
-    /// Something to fill in, or a link to open, for the agent or an MCP server.
+    /// A form to fill in, or a link to open, for the agent or an MCP server.
     Form,
-    /// A model's rate limit is reached: whether another one goes on.
+    /// A model's rate limit is reached: may another model go on?
     ModelSwitch,
-    /// The session's own limit is reached.
+    /// The session's own limit of credits is reached.
     Limit,
-    /// An MCP server wants the person to sign in. The session does not wait for it.
+    /// An MCP server wants the person to sign in. The session does not wait for the answer.
     SignIn,
-    /// A tool of another client is called.
+    /// A tool that another client provides is called.
     Tool,
     /// An MCP server wants to ask the model something.
     Sampling,
-    /// Nobody here knows this kind: it can be refused.
+    /// A kind that this version does not know. It can be shown by name, and refused.
     Unknown,
 }
 
 impl RequestKind {
-    /// The word for it in JSON.
+    /// The word for the kind in JSON.
     pub(crate) fn word(self) -> &'static str {
         match self {
             RequestKind::Permission => "permission",
@@ -234,29 +235,29 @@ impl RequestKind {
         }
     }
 
-    /// Whether the session does nothing until it is answered.
+    /// Whether the session does nothing until the request is answered.
     pub(crate) fn holds_up(self) -> bool {
         self != RequestKind::SignIn
     }
 }
 
-/// How the ids of requests begin that are ours: the runtime has none for them.
+/// The prefix of the ids that this program gives to requests for which the runtime has none.
 const SIGN_IN: &str = "sign-in-";
 
 impl Request {
-    /// The MCP server that wants a sign-in.
+    /// The MCP server that wants a sign-in, if this is the id of such a request.
     pub(crate) fn server(&self) -> &str {
         self.id.strip_prefix(SIGN_IN).unwrap_or_default()
     }
 
-    /// The id of the request for a sign-in to this MCP server.
+    /// The id of the request to sign in to this MCP server.
     pub(crate) fn sign_in_id(server: &str) -> String {
         format!("{SIGN_IN}{server}")
     }
 }
 
 impl Event {
-    /// Reads an event of the wire.
+    /// Reads an event as the runtime sends it.
     pub(crate) fn parse(kind: &str, data: &Value) -> Self {
         match kind {
             "session.start" | "session.resume" => Self::Started(Attached::parse(data)),
@@ -275,7 +276,7 @@ impl Event {
             "user.message" => Self::Prompt {
                 id: text(data, "messageId"),
                 text: text(data, "content"),
-                // Prompts of Mission Control carry `source: "command-<id>"` (measured).
+                // Prompts of Mission Control carry `source: "command-<id>"` (docs/copilot-cli.md, mission-control-poll).
                 origin: match data["source"].as_str() {
                     Some(source) if source.starts_with("command-") => Origin::MissionControl,
                     _ => Origin::Here,
@@ -289,7 +290,8 @@ impl Event {
             },
             "tool.execution_start" => tool(data),
             "tool.execution_complete" => {
-                // A shell that exits with another code than 0 counts as a success of the tool (measured).
+                // A shell that exits with another code than 0 counts as a success of its tool (docs/copilot-cli.md,
+                // event-tool-success).
                 let trouble = match data["shellExecution"]["exitCode"].as_i64() {
                     _ if data["success"] == false => Some("failed".to_owned()),
                     Some(code) if code != 0 => Some(format!("exit code {code}")),
@@ -303,7 +305,8 @@ impl Event {
             "session.model_change" => {
                 Self::Model { model: text(data, "newModel"), effort: data["reasoningEffort"].as_str().map(ToOwned::to_owned) }
             }
-            // Of subagents, which come and go, the session is told by other events.
+            // These two tell of the session's own agent alone. Subagents, which come and go, raise other events, which nothing
+            // here needs.
             "subagent.selected" => Self::Agent(Some(text(data, "agentName"))),
             "subagent.deselected" => Self::Agent(None),
             "session.managed_settings_resolved" => Self::Managed(Managed::parse(data)),
@@ -320,7 +323,7 @@ impl Event {
         }
     }
 
-    /// What waits for a person, and that it does no longer.
+    /// Events that begin or end a request.
     fn asked(kind: &str, data: &Value) -> Self {
         let mut request = match kind.split_once('.') {
             Some((_, "completed")) if data["requestId"].is_string() => {
@@ -343,7 +346,7 @@ impl Event {
             "exit_plan_mode.requested" => {
                 (request.kind, request.what) = (RequestKind::Plan, text(data, "summary"));
                 request.detail = lines(&text(data, "planContent"));
-                // What comes after the plan; the runtime's own choice first.
+                // The ways to go on after the plan, with the runtime's own choice first.
                 let recommended = &data["recommendedAction"];
                 let actions = data["actions"].as_array().into_iter().flatten();
                 request.choices = [recommended]
@@ -393,12 +396,12 @@ impl Event {
     }
 }
 
-/// An MCP server's state: that it wants a sign-in is a request.
+/// The state of an MCP server. That it wants a sign-in is a request, and no state.
 fn server(data: &Value) -> Event {
     let name = text(data, "serverName");
     let state = match data["status"].as_str() {
         Some("pending") => ServerState::Starting,
-        // The CLI brings one of its own, which goes without saying.
+        // The CLI's own MCP server is always there, so nobody needs to hear of it.
         Some("failed") if data["configSource"] != "builtin" => ServerState::Failed(text(data, "error")),
         Some("needs-auth") => {
             let what = format!("the MCP server {name} wants you to sign in");
@@ -414,7 +417,8 @@ fn server(data: &Value) -> Event {
 fn ask_permission(request: &mut Request, data: &Value) {
     let (asked, prompt) = (&data["permissionRequest"], &data["promptRequest"]);
     (request.kind, request.what) = (RequestKind::Permission, permission(asked));
-    // Of these kinds it is known what to say for the session. What is shown to a person decides: a redirection is none to the other (measured).
+    // For these kinds it is known how to allow more for the session. `promptRequest`, which is what a person is shown, decides:
+    // for a redirection it and `permissionRequest` differ (docs/copilot-cli.md, permission-shown).
     let known = matches!(prompt["kind"].as_str(), Some("commands" | "write" | "read" | "mcp" | "memory"));
     request.for_session = known && prompt["canOfferSessionApproval"] == true;
     request.detail = diff(&text(asked, "diff"));
@@ -453,14 +457,14 @@ fn text(data: &Value, field: &str) -> String {
     data[field].as_str().unwrap_or_default().to_owned()
 }
 
-/// A word, or an object with the word in `type` or `action`.
+/// Reads a remediation, which is a word or an object that has the word in `type`, `action` or `kind`.
 fn remediation(value: &Value) -> Option<String> {
     [value, &value["type"], &value["action"], &value["kind"]].into_iter().find_map(Value::as_str).map(ToOwned::to_owned)
 }
 
 fn tool(data: &Value) -> Event {
     let name = text(data, "toolName");
-    // Questions and plans come as requests of their own.
+    // Tools that ask a question or show a plan are left out, as each raises a request of its own.
     if matches!(name.as_str(), "ask_user" | "exit_plan_mode" | "report_intent") {
         return Event::Other;
     }
@@ -490,7 +494,7 @@ fn request(data: &Value, kind: RequestKind, what: String) -> Request {
     }
 }
 
-/// What would be written, without the head that only repeats the file's name.
+/// The diff of what would be written, without its head, which only repeats the file's name.
 fn diff(text: &str) -> Vec<String> {
     text.lines().skip_while(|line| !line.starts_with("@@")).map(ToOwned::to_owned).collect()
 }
@@ -507,7 +511,7 @@ fn permission(request: &Value) -> String {
     }
 }
 
-/// `approved`, `denied-interactively-by-user`, an answer, …
+/// The outcome of a request: `approved`, `denied-interactively-by-user`, an answer, …
 fn outcome(data: &Value) -> String {
     if let Some(kind) =
         [&data["result"]["kind"], &data["response"], &data["response"]["action"]].into_iter().find_map(Value::as_str)

@@ -1,4 +1,4 @@
-//! What happens in a session, event by event, and nothing left out.
+//! The events of a session, in order, and without a gap.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -13,25 +13,25 @@ use tokio::time::timeout;
 
 use super::{Event, SdkError, Session, missed};
 
-/// How long reading the runtime's log may take; 2,000 events take it 25 ms (measured).
+/// How long reading the runtime's log may take. For 2,000 events the log takes 25 ms (docs/copilot-cli.md, event-log).
 const LOG_DEADLINE: Duration = Duration::from_secs(20);
-/// As many events as one read may give.
+/// The most events that one read of the log gives (docs/copilot-cli.md, event-log).
 const PAGE: u16 = 1000;
-/// So many events are remembered: one of them is in the log, where it goes on.
+/// How many event ids are remembered. The log is searched for one of them, to go on behind it.
 const LATEST: usize = 1024;
 
-/// What happens in a session, from its creation on.
+/// The events of a session, from its creation on.
 pub(crate) struct Events {
     session: Session,
     subscription: EventSubscription,
-    /// Known, and still to be given out.
+    /// Events that were read and not yet given out.
     past: VecDeque<Event>,
     known: Known,
-    /// What was read of the log, and may still come, hashed ids as well: the queues of the SDK have no end.
+    /// Hashed ids of events that were read from the log and may still arrive in the subscription, whose queue has no end.
     read: HashSet<u64>,
-    /// So many are missing, and are looked for.
+    /// How many events are missing, and the search for them in the log.
     search: Option<(u64, BoxFuture<'static, Option<Vec<Entry>>>)>,
-    /// What came while they were missing.
+    /// The event that came after the gap, given out once the gap is filled.
     after: Option<Entry>,
     already_in_use: bool,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Events {
 /// An event with its id.
 struct Entry {
     id: u64,
-    /// It is part of the session.
+    /// Whether the event is part of the session's history.
     lasting: bool,
     event: Event,
 }
@@ -55,7 +55,7 @@ impl From<SessionEvent> for Entry {
 #[derive(Clone, Default)]
 struct Known {
     latest: VecDeque<u64>,
-    /// The latest that is part of the session: behind it there may be any number of others.
+    /// The latest event of the session's history. The log may have any number of passing events behind it.
     lasting: Option<u64>,
 }
 
@@ -73,7 +73,7 @@ impl Events {
         }
     }
 
-    /// The same of a session that this client attached to: from the event that tells of it on.
+    /// The events of a session that this client attached to, beginning with the event that tells of the attaching.
     pub(super) fn resumed(session: Session, subscription: EventSubscription, resumed: SessionEvent) -> Self {
         let mut events = Self::new(session, subscription);
         events.already_in_use = resumed.data["alreadyInUse"] == true;
@@ -86,17 +86,18 @@ impl Events {
         self.already_in_use
     }
 
-    /// Takes in what happened so far in a session in the cloud: of the first events of one, some are never sent (measured).
+    /// Takes in the events so far of a session in the cloud, as some of the first ones are never sent (docs/copilot-cli.md,
+    /// cloud-events).
     pub(crate) async fn catch_up(&mut self) -> Result<(), SdkError> {
         let answer = self.session.call("session.getMessages", json!({})).await?;
         self.take_read(entries(&answer).collect());
         Ok(())
     }
 
-    /// The next event; None when the connection is gone. Cancel-safe.
+    /// Returns the next event, or `None` when the connection is gone. Cancel-safe.
     ///
-    /// Events that come faster than they are taken overflow the queues of the SDK: what was dropped is read from the runtime's log, and
-    /// given out in its place. Only where that says nothing, [`Event::Missed`] tells of it.
+    /// Events that come faster than they are taken overflow the queues of the SDK. What was dropped is read from the runtime's
+    /// log, and given out in its place. Only where the log cannot say, [`Event::Missed`] tells how many are gone.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.past.pop_front() {
@@ -106,7 +107,7 @@ impl Events {
                 let (count, found) = (*count, search.await);
                 self.search = None;
                 let after = self.after.take();
-                // What the log does not have any more is older than all that it has.
+                // An event that the log no longer has is older than all events that it has.
                 let is_found = |after: &Entry| found.iter().flatten().any(|entry| entry.id == after.id);
                 let is_read = after.as_ref().is_some_and(is_found);
                 if found.is_none() {
@@ -124,7 +125,7 @@ impl Events {
                 Ok(event) => {
                     let event = Entry::from(event);
                     if self.read.remove(&event.id) {
-                        // It was given out.
+                        // This event was given out already.
                     } else if dropped > 0 {
                         self.after = Some(event);
                     } else {
@@ -144,7 +145,7 @@ impl Events {
         }
     }
 
-    /// To be given out.
+    /// Queues an event to be given out.
     fn take(&mut self, entry: Entry) {
         self.known.latest.truncate(LATEST - 1);
         self.known.latest.push_front(entry.id);
@@ -154,7 +155,7 @@ impl Events {
         self.past.push_back(entry.event);
     }
 
-    /// The same of what may still come.
+    /// Queues events that were read from the log, and notes their ids: the same events may still arrive in the subscription.
     fn take_read(&mut self, entries: Vec<Entry>) {
         for entry in entries {
             self.read.insert(entry.id);
@@ -175,10 +176,10 @@ fn hash(id: &str) -> u64 {
     hasher.finish()
 }
 
-/// What the runtime's log has after the latest event that is known; None: it does not say.
+/// The events that the runtime's log has behind the latest known one; `None` if the log cannot say.
 ///
-/// The log has all that is part of the session and the latest of what is not, such as questions, in the order in which it happened
-/// (measured).
+/// The log has all of the session's history and the latest of the passing events, such as questions, in the order in which they
+/// happened (docs/copilot-cli.md, event-log).
 async fn after(session: Session, known: Known) -> Option<Vec<Entry>> {
     let mut found: Option<Vec<Entry>> = None;
     let mut params = json!({ "max": PAGE });
@@ -198,7 +199,7 @@ async fn after(session: Session, known: Known) -> Option<Vec<Entry>> {
     }
 }
 
-/// The events of an answer.
+/// The events in the answer of a read.
 fn entries(answer: &serde_json::Value) -> impl Iterator<Item = Entry> {
     answer["events"].as_array().into_iter().flatten().map(|event| Entry {
         id: hash(event["id"].as_str().unwrap_or_default()),

@@ -8,11 +8,11 @@ use serde_json::{Map, Number, Value};
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Field {
     pub(crate) name: String,
-    /// What it is for.
+    /// What the field is for, in the words of the form.
     #[serde(default)]
     pub(crate) title: String,
     kind: Kind,
-    /// What it takes, where it takes nothing else.
+    /// The only values that the field takes; empty if it takes others.
     #[serde(default)]
     pub(crate) choices: Vec<String>,
     #[serde(default)]
@@ -26,11 +26,11 @@ enum Kind {
     Number,
     Integer,
     Boolean,
-    /// Any number of its choices.
+    /// Any number of the field's choices.
     Several,
 }
 
-/// The fields of a form, by its JSON schema.
+/// Reads the fields of a form from its JSON schema.
 pub(super) fn fields(schema: &Value) -> Vec<Field> {
     let required = schema["required"].as_array();
     let is_required = |name: &str| required.is_some_and(|names| names.iter().any(|required| required == name));
@@ -38,7 +38,8 @@ pub(super) fn fields(schema: &Value) -> Vec<Field> {
     properties.map(|(name, field)| Field::parse(name, field, is_required(name))).collect()
 }
 
-/// What is sent for what was typed: the value of the only field, `name=value; name=value`, or a JSON object; an error in words.
+/// Turns typed text into the value that is sent: the value of the only field, `name=value; name=value`, or a JSON object. An
+/// error says in words what is wrong.
 pub(super) fn content(fields: &[Field], text: &str) -> Result<Value, String> {
     let text = text.trim();
     let mut given: Vec<(String, String)> = Vec::new();
@@ -81,7 +82,7 @@ impl Field {
     fn parse(name: &str, schema: &Value, required: bool) -> Self {
         let is_list = schema["type"] == "array";
         let values = if is_list { &schema["items"] } else { schema };
-        // With `oneOf` and `anyOf`, each has its own title, which is not what is sent.
+        // With `oneOf` and `anyOf` each choice has a title of its own, which is shown and not sent.
         let constants = [&values["oneOf"], &values["anyOf"]].into_iter().filter_map(Value::as_array).flatten();
         let constants = constants.map(|choice| &choice["const"]);
         let choices = values["enum"].as_array().into_iter().flatten().chain(constants);
@@ -101,7 +102,7 @@ impl Field {
         }
     }
 
-    /// What it takes, in words.
+    /// Says in words what the field takes.
     pub(crate) fn takes(&self) -> String {
         let takes = match self.kind {
             Kind::Boolean => "yes or no".to_owned(),

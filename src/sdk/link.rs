@@ -1,12 +1,12 @@
-//! Which links of Mission Control may be shown.
+//! Checks which links of Mission Control may be shown.
 
 use url::Url;
 
 use super::SdkError;
 
-/// A link that may be shown: https, on `host`, with nothing in it that a terminal or a phone could take for something else.
+/// A link may be shown if it is https, on `host`, and has nothing in it that a terminal or a phone could take for something else.
 pub(crate) fn check(link: &str, host: &str) -> Result<(), SdkError> {
-    // Parsers differ over backslashes and missing slashes, so the start is compared as text too.
+    // Parsers disagree about backslashes and missing slashes, so the start of the link is compared as text, too.
     let plain =
         link.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && link.starts_with(&format!("https://{host}/"));
     let good = plain

@@ -1,5 +1,6 @@
-//! What the runtime's own log says of the link to Mission Control. Nothing else tells: no event comes when uploads stop, and `enable` claims
-//! success (measured, CLI 1.0.102). The conformance tests hold the form of the lines.
+//! Link health, from the runtime's own log. Nothing else tells of it: no event comes when uploads stop, and `enable` claims
+//! success (docs/copilot-cli.md, mission-control-failures). The conformance tests hold the form of the log's lines
+//! (docs/copilot-cli.md, log-link).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -10,34 +11,35 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// So much is read at once; a flood is read over some looks.
+/// The most bytes that one look reads; a longer log is read over several looks.
 const MOST: u64 = 1024 * 1024;
 
-/// A sign of trouble with the link of some session in the runtime.
+/// A line of the log that tells of trouble with the link of some session in the runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sign {
     pub(crate) trouble: Trouble,
-    /// What GitHub, or the network, said.
+    /// What GitHub or the network said.
     pub(crate) why: String,
-    /// The id at Mission Control, where the line has it: in the address that could not be reached.
+    /// The session's id at Mission Control. Only a line that names an unreachable address has it.
     pub(crate) control_id: Option<String>,
-    /// How many events were not taken.
+    /// How many events were not uploaded.
     pub(crate) events: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// Events were not taken; the runtime tries again, up to five times.
+    /// An upload failed. The runtime tries again, up to five times (docs/copilot-cli.md, mission-control-failures).
     UploadFailed,
-    /// It tries no more until something new happens in the session.
+    /// The runtime gave up uploading until something new happens in the session.
     UploadsStopped,
-    /// Mission Control does not take events of the session any more: nothing is uploaded until it is shared anew.
+    /// Mission Control refused the session's events for good: nothing is uploaded until remote is switched off and on
+    /// (docs/copilot-cli.md, mission-control-404).
     Refused,
-    /// It could not be asked for commands; it is asked again.
+    /// Commands could not be fetched. The runtime asks again by itself.
     PollFailed,
 }
 
-/// The logs of one runtime, read as they grow.
+/// The log files of one runtime, read as they grow.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct LinkLog {
     folder: PathBuf,
@@ -46,19 +48,19 @@ pub(crate) struct LinkLog {
 }
 
 impl LinkLog {
-    /// From now on.
+    /// Begins at the present end of the log, so that old trouble is not reported.
     pub(crate) fn new(folder: &Path) -> Self {
         let length = |file: &PathBuf| file.metadata().map_or(0, |found| found.len());
         let read = files(folder).map(|file| (file.clone(), length(&file))).collect();
         Self { folder: folder.to_owned(), read }
     }
 
-    /// Whether there is one: without it nothing is known.
+    /// Whether there is a log. Without one, link health is unknown.
     pub(crate) fn is_there(&self) -> bool {
         files(&self.folder).next().is_some()
     }
 
-    /// What is new. A log that cannot be read says nothing.
+    /// The signs of trouble since the last look. A log that cannot be read gives none.
     pub(crate) fn signs(&mut self) -> Vec<Sign> {
         let mut signs = Vec::new();
         for file in files(&self.folder) {
@@ -79,7 +81,7 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
 fn new_lines(file: &Path, from: &mut u64) -> Option<String> {
     let mut file = File::open(file).ok()?;
     if file.metadata().ok()?.len() < *from {
-        // It was cut.
+        // The file became shorter: it was cut, so reading begins anew.
         *from = 0;
     }
     file.seek(SeekFrom::Start(*from)).ok()?;
@@ -87,7 +89,7 @@ fn new_lines(file: &Path, from: &mut u64) -> Option<String> {
     file.take(MOST).read_to_end(&mut bytes).ok()?;
     let whole = match bytes.iter().rposition(|byte| *byte == b'\n') {
         Some(end) => end + 1,
-        // A line that is longer than that is none of ours.
+        // No line of interest is this long.
         None if bytes.len() as u64 == MOST => bytes.len(),
         None => return None,
     };
@@ -98,7 +100,7 @@ fn new_lines(file: &Path, from: &mut u64) -> Option<String> {
 impl Sign {
     fn parse(line: &str) -> Option<Self> {
         let (head, said) = line.split_once("[rust:remote::api_")?;
-        // Behind the time and the level: elsewhere it is somebody's words.
+        // The time and the level have to stand before it. Anywhere else the same words are text of a session.
         let [time, level] = head.split_whitespace().collect::<Vec<_>>()[..] else { return None };
         if time.parse::<Timestamp>().is_err() || !level.starts_with('[') {
             return None;
@@ -117,7 +119,7 @@ impl Sign {
             return None;
         };
         let word = |name: &str| details[name].as_str().map(ToOwned::to_owned);
-        // "Some(404)"
+        // The status reads "Some(404)".
         let status = word("status").and_then(|status| Some(format!("HTTP {}", status.strip_prefix("Some(")?.strip_suffix(')')?)));
         let why = word("error").or(status).unwrap_or_default();
         let control_id = why.split_once("/agents/sessions/").and_then(|(_, rest)| rest.split('/').next()).map(ToOwned::to_owned);
@@ -179,7 +181,7 @@ mod tests {
         assert_eq!((sign.control_id.as_deref(), sign.events), (Some("mc-1"), Some(3)));
         let sign = Sign::parse(LINES[2].0).unwrap();
         assert_eq!((sign.why.as_str(), sign.events, sign.control_id), ("HTTP 404", Some(1), None));
-        // Somebody's words.
+        // The same words inside another line are text of a session.
         for words in ["", "x ", "2026-01-01T00:00:00.000Z [INFO] said: ", "yesterday [WARNING] "] {
             let at = LINES[2].0.find("[rust").unwrap();
             assert_eq!(Sign::parse(&format!("{words}{}", &LINES[2].0[at..])), None, "{words}");

@@ -1,4 +1,4 @@
-//! Where the Copilot CLI may be.
+//! Finds the programs that may be the Copilot CLI.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ impl Cli {
         Self { program, demo: false }
     }
 
-    /// This very program as the stand-in runtime.
+    /// This program itself, as the stand-in.
     pub(crate) fn demo() -> Result<Self, SdkError> {
         let program = std::env::current_exe()
             .map_err(|source| SdkError::Io { what: "this program cannot find itself".to_owned(), source })?;
@@ -68,7 +68,8 @@ fn unusable(path: &Path) -> &'static str {
     }
 }
 
-/// Where npm, Homebrew and `WinGet` put it when `PATH` does not say so (a service, a desktop launcher, a bare ssh command).
+/// The install places of npm, Homebrew and `WinGet`, for a `PATH` that lacks them (a service, a desktop launcher, a bare ssh
+/// command).
 fn install_places() -> Vec<PathBuf> {
     let home = std::env::home_dir();
     let below = |base: Option<&PathBuf>, rest: &str| base.map(|base| base.join(rest));

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::SdkError;
 
-/// MCP servers by their names. May hold secrets: their environment and headers.
+/// MCP servers by their names. Their environment and headers may hold secrets, so `Debug` shows the names alone.
 #[derive(Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct McpServers(Map<String, Value>);
@@ -21,7 +21,7 @@ impl std::fmt::Debug for McpServers {
 }
 
 impl McpServers {
-    /// Those of a file; an error in words that name what is wrong, and no secret.
+    /// Reads the servers of a file. An error says in words what is wrong, and shows no secret.
     pub(crate) fn read(file: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
         let document: Value = serde_json::from_str(&text)
@@ -34,21 +34,22 @@ impl McpServers {
         Ok(servers)
     }
 
-    /// Adds those whose names are not there yet.
+    /// Adds those servers whose names are not there yet.
     pub(crate) fn add_missing(&mut self, more: Self) {
         for (name, server) in more.0 {
             self.0.entry(name).or_insert(server);
         }
     }
 
-    /// As the crate wants them: a map of a type that it does not name itself.
+    /// Converts to the map that the crate wants, whose type the crate does not name itself.
     pub(super) fn typed<T: DeserializeOwned>(&self) -> Result<Option<T>, SdkError> {
         if self.0.is_empty() {
             return Ok(None);
         }
         let mut servers = self.0.clone();
         for (name, server) in &mut servers {
-            // The CLI's files may leave it out: what has a URL is asked, and what has a command is run.
+            // The CLI's files may leave the type out: a server with a URL is asked over HTTP, and one with a command is run
+            // (docs/copilot-cli.md, mcp-files).
             if server["type"].is_null() && server.is_object() {
                 server["type"] = if server["url"].is_string() { "http" } else { "stdio" }.into();
             }

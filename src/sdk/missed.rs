@@ -1,4 +1,5 @@
-//! Events that the SDK dropped: in a burst, its queue for all that comes overflows, of which it only writes a line to its log.
+//! Counts events that the SDK dropped. In a burst the SDK's queue for incoming events overflows, of which the SDK only writes a
+//! line to its log.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,14 +8,14 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-/// Of all connections of this process: a host has one.
+/// Counts for all connections of this process together; a host has one.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// Reads that line.
+/// A layer of the log that reads the SDK's line about dropped events.
 #[derive(Debug)]
 pub(crate) struct Missed;
 
-/// How many were dropped since the last call.
+/// How many events were dropped since the last call.
 pub(super) fn take() -> u64 {
     COUNT.swap(0, Ordering::Relaxed)
 }

@@ -1,4 +1,4 @@
-//! The person whose session it is: what their settings say, what they trust, and what rules over them.
+//! The person whose session it is: their settings, what they trust, and which managed settings bind them.
 
 use std::path::Path;
 
@@ -7,19 +7,20 @@ use serde_json::{Value, json};
 
 use super::{Runtime, SdkError};
 
-/// The settings that the runtime does not apply to a client's session by itself (measured on CLI 1.0.102).
+/// The person's settings that the runtime does not apply to a client's session by itself (docs/copilot-cli.md,
+/// settings-not-applied).
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Person {
-    /// As the settings have it: what a later CLI knows and we do not is not lost.
+    /// The sandbox settings as they are stored, so that fields of a later CLI are not lost.
     pub(crate) sandbox: Option<Value>,
     pub(crate) allowed_urls: Vec<String>,
     pub(crate) denied_urls: Vec<String>,
-    /// Commits do not name Copilot as a co-author.
+    /// Whether commits are not to name Copilot as a co-author.
     pub(crate) no_co_author: bool,
-    /// What the agent is to do.
+    /// The agent's mode: `interactive`, `plan`, `autopilot`.
     pub(crate) mode: Option<String>,
-    /// How requests for permission are answered.
+    /// The permission mode.
     pub(crate) permission_mode: Option<String>,
     pub(crate) effort: Option<String>,
 }
@@ -49,23 +50,23 @@ impl Person {
     }
 }
 
-/// What an organisation or the owner of the machine decided over the person's head.
+/// Settings that an organisation or the owner of the machine enforces.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Managed {
-    /// `server`, `device`, …; None: nobody did.
+    /// Who enforces them: `server`, `device`, …; `None` if nobody does.
     pub(crate) by: Option<String>,
-    /// Permissions cannot be given for everything at once.
+    /// Whether allow-all is forbidden.
     pub(crate) no_allow_all: bool,
-    /// Sessions cannot be shared.
+    /// Whether sharing sessions is forbidden.
     pub(crate) no_remote: bool,
     /// Shell commands run in a sandbox.
     pub(crate) sandboxed: bool,
-    /// What is managed, by the names of the settings.
+    /// The names of the settings that are enforced.
     pub(crate) keys: Vec<String>,
 }
 
 impl Managed {
-    /// Of the event that tells of it, and of the answer to [`Runtime::managed`].
+    /// Reads the event that tells of managed settings, or the answer to [`Runtime::managed`], which has the same form.
     pub(super) fn parse(resolved: &Value) -> Self {
         let settings = &resolved["settings"];
         let keys = resolved["managedKeys"].as_array().into_iter().flatten();
@@ -78,7 +79,7 @@ impl Managed {
         }
     }
 
-    /// Who it is, in words.
+    /// Who enforces the settings, in words that a person can act on.
     pub(crate) fn who(&self) -> String {
         match self.by.as_deref() {
             Some("server") => "your organisation's managed settings at GitHub".to_owned(),
@@ -90,7 +91,7 @@ impl Managed {
     }
 }
 
-/// Where the settings of the machine are.
+/// Where the machine's managed settings are, for messages.
 fn device_file() -> &'static str {
     if cfg!(target_os = "macos") {
         "/Library/Application Support/GitHubCopilot/managed-settings.json, or a profile"
@@ -105,22 +106,22 @@ fn device_file() -> &'static str {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Model {
     pub(crate) id: String,
-    /// The reasoning efforts that it knows; empty: none.
+    /// The reasoning efforts that the model knows; empty if it has none.
     pub(crate) efforts: Vec<String>,
 }
 
 impl Runtime {
-    /// What the person's settings say.
+    /// Reads the person's settings.
     pub(crate) async fn person(&self) -> Result<Person, SdkError> {
         Ok(Person::parse(&self.ask("user.settings.get", json!({})).await?["settings"]))
     }
 
-    /// Whether the person trusts a folder, as the CLI remembers.
+    /// Whether the person trusts a folder, as the CLI remembers it.
     pub(crate) async fn trusts(&self, folder: &Path) -> Result<bool, SdkError> {
         Ok(self.ask("permissions.folderTrust.checkTrust", json!({ "path": folder })).await?["trusted"] == true)
     }
 
-    /// What rules over the person, as GitHub and the machine say.
+    /// Reads the managed settings of GitHub and of the machine.
     pub(crate) async fn managed(&self) -> Result<Managed, SdkError> {
         Ok(Managed::parse(&self.ask("managedSettings.resolve", json!({})).await?["resolved"]))
     }
@@ -136,7 +137,7 @@ impl Runtime {
         Ok(answer["models"].as_array().into_iter().flatten().filter_map(model).collect())
     }
 
-    /// The custom agents that a session in this folder could use.
+    /// The custom agents that a session in this folder could use, in the folder's repository and in the person's own settings.
     pub(crate) async fn agents(&self, folder: &Path) -> Result<Vec<String>, SdkError> {
         let answer = self.ask("agents.discover", json!({ "projectPaths": [folder] })).await?;
         let id = |agent: &Value| agent["id"].as_str().or(agent["name"].as_str()).map(ToOwned::to_owned);

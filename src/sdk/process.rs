@@ -1,4 +1,4 @@
-//! A Copilot CLI that is being started: until it listens, it is ours to end.
+//! A Copilot CLI that is being started. Until it listens, nobody else knows of it, so ending it is up to this process.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -16,28 +16,29 @@ use crate::os::env;
 use crate::os::process_id::Identity;
 use crate::os::state_dir::OUTPUT;
 
-/// How often the log is looked at for the port line.
+/// How often the output file is searched for the port line.
 const PORT_POLL: Duration = Duration::from_millis(5);
 
-/// A CLI on its way. Dropped before it is released, it is killed with all that it started.
+/// A CLI that is being started. If this is dropped before [`Self::release`], the CLI is killed with all that it started.
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// None: released.
+    /// The child process; `None` once it was released.
     child: Option<Box<dyn ChildWrapper>>,
     server: Server,
 }
 
 impl Process {
-    /// Starts `cli` in a session of its own (setsid): a terminal's Ctrl-C and hangup do not reach it, and its tools have no terminal.
+    /// Starts `cli` in a process session of its own (setsid), so that a terminal's Ctrl-C and hangup do not reach it, and its
+    /// tools have no terminal.
     ///
-    /// Its output goes to a file in `logs`, a private folder that goes away if it cannot be started.
+    /// The CLI's output goes to a file in `logs`, a private folder that is removed again if the CLI cannot be started.
     pub(crate) fn spawn(cli: &Cli, logs: TempDir) -> Result<Self, SdkError> {
         let log_dir = logs.path();
         let output = log_dir.join(OUTPUT);
         let log = create_private(&output)
             .map_err(|source| SdkError::Io { what: format!("{} cannot be written", output.display()), source })?;
-        // Lasts as long as anybody has the file open, so as long as the runtime lives: its logs are then not removed as old. Where files
-        // cannot be locked, they may be.
+        // The lock lasts as long as anybody has the file open, so as long as the runtime lives. It keeps the logs from being
+        // removed as old. Where files cannot be locked, they may be removed.
         let _ = log.try_lock();
         let token = connection_token()?;
         let mut command = CommandWrap::with_new(&cli.program, |command| {
@@ -49,7 +50,8 @@ impl Process {
                 .args(["--server", "--port", "0", "--no-auto-update", "--log-level", "info", "--log-dir"])
                 .arg(log_dir)
                 .env(env::CONNECTION_TOKEN, token.expose())
-                // Not a folder that may go away, as a repository or the logs may.
+                // The current folder has to stay for as long as the runtime lives, which a repository or the runtime's own logs
+                // may not.
                 .current_dir(log_dir.parent().unwrap_or(log_dir))
                 .stdin(Stdio::null());
         });
@@ -73,12 +75,12 @@ impl Process {
         Ok(Self { child: Some(child), server })
     }
 
-    /// What is known of it so far.
+    /// How to reach and end the CLI, as far as that is known already.
     pub(crate) fn server(&self) -> &Server {
         &self.server
     }
 
-    /// Waits until it listens. Cancel-safe; the caller sets the deadline.
+    /// Waits until the CLI listens. Cancel-safe; the caller sets the deadline.
     pub(crate) async fn listening(&mut self) -> Result<(), SdkError> {
         while self.server.look_for_address().is_none() {
             let Some(child) = &mut self.child else { break };
@@ -94,14 +96,14 @@ impl Process {
         Ok(())
     }
 
-    /// Lets it live on by itself.
+    /// Lets the CLI live on by itself.
     pub(crate) fn release(mut self) {
         self.child = None;
     }
 }
 
 impl Drop for Process {
-    /// Nothing is left running, also when a panic or a cancelled wait drops this.
+    /// Kills the CLI and its children, so that nothing keeps running when a panic or a cancelled wait drops this.
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             self.server.kill();
@@ -133,7 +135,7 @@ fn connection_token() -> Result<Secret, SdkError> {
     })))
 }
 
-/// The last lines, for an error message.
+/// The last lines of the output, for an error message.
 fn tail(output: &str) -> String {
     let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(5)..].join("\n")

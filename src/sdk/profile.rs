@@ -1,7 +1,7 @@
-//! What a session is to be: one place, for a session that is created, made anew after its runtime died, resumed, or handed over.
+//! Says what a session is: one place for a session that is created, made anew after its runtime died, resumed, or handed over.
 //!
-//! A client of the runtime gets a lesser session than `copilot` in a terminal does, unless it asks for the rest. What is asked for here makes
-//! the two alike, and each part was seen to be needed (CLI 1.0.102).
+//! A client of the runtime gets a lesser session than `copilot` in a terminal, unless it asks for the rest (docs/copilot-cli.md,
+//! create-lesser). What is asked for here makes the two alike.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use super::session::LeavePending;
 use super::{McpServers, Person, Rule, SdkError, Secret, Session};
 
-/// The mode in which nobody is asked.
+/// The permission mode in which nobody is asked.
 pub(crate) const ALLOW_ALL: &str = "allow-all";
-/// The mode in which a person is asked.
+/// The permission mode in which a person is asked.
 pub(crate) const ASK: &str = "manual";
-/// What the agent is to do, where nobody says otherwise.
+/// The agent's mode where nobody chose another one.
 pub(crate) const INTERACTIVE: &str = "interactive";
 
-/// What `copilot` in a terminal is capable of: tools and parts of the system prompt come with it.
+/// The capabilities of `copilot` in a terminal. Tools and parts of the system prompt depend on them.
 const CAPABILITIES: [&str; 8] = [
     "plan-mode",
     "memory",
@@ -32,57 +32,58 @@ const CAPABILITIES: [&str; 8] = [
     "session-store",
 ];
 
-/// Where a repository says which MCP servers it wants.
+/// The file in which a repository names the MCP servers that it wants.
 const REPOSITORY_SERVERS: &str = ".mcp.json";
 
-/// What a session is to be, when it is created and when it is resumed.
+/// Everything that a session is given when it is created or resumed.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct SessionOptions {
     pub(crate) directory: PathBuf,
     pub(crate) name: Option<String>,
-    /// Asked for. The session keeps it, and what it is switched to.
+    /// The model that was asked for. The runtime keeps it with the session, and also the one that the session is switched to
+    /// later.
     pub(crate) model: Option<String>,
-    /// The reasoning effort, kept like the model.
+    /// The reasoning effort. The runtime keeps it like the model.
     pub(crate) effort: Option<String>,
-    /// The custom agent, kept like the model.
+    /// The custom agent. The runtime keeps it like the model.
     pub(crate) agent: Option<String>,
-    /// What the agent is to do: `interactive`, `plan`, `autopilot`. The runtime forgets it when the session ends.
+    /// The agent's mode: `interactive`, `plan`, `autopilot`. The runtime forgets it when the session ends, so it is set again.
     pub(crate) mode: Option<String>,
-    /// Every tool may be used without asking, from the start, or it is an error.
+    /// Whether the session begins in allow-all. If that is refused, creating the session fails.
     pub(crate) allow_all: bool,
-    /// How requests for permission are to be answered; None: as the runtime has it.
+    /// The permission mode; `None` leaves it as the runtime has it.
     pub(crate) permission_mode: Option<String>,
     /// Tools that are used without asking.
     pub(crate) allowed: Vec<Rule>,
     /// Tools that may not be used, whoever allows them.
     pub(crate) denied: Vec<Rule>,
-    /// What a person allowed for the session since.
+    /// What a person allowed for the rest of the session when a permission was asked for.
     pub(crate) approved: Vec<Rule>,
-    /// Folders besides its own that the session may use.
+    /// Folders that the session may use besides its own.
     pub(crate) directories: Vec<PathBuf>,
-    /// Files with MCP servers besides those that are configured, and what is in them.
+    /// Files with MCP servers besides those that the person has configured, and the servers in them.
     pub(crate) mcp_configs: Vec<PathBuf>,
     pub(crate) servers: McpServers,
-    /// Neither the repository's instructions nor the person's own.
+    /// Whether the instructions of the repository and of the person are left out.
     pub(crate) no_instructions: bool,
     pub(crate) trust: Trust,
-    /// What the person's settings say.
+    /// The person's settings that the runtime does not apply by itself.
     pub(crate) person: Person,
-    /// Signs in this session alone. Given by RPC: in the environment, every tool would see it.
+    /// A token that signs in this session alone. It is given by a call, as every tool would see it in the environment.
     pub(crate) token: Option<Secret>,
 }
 
-/// Whether what the repository brings along and what runs by itself may run: hooks and MCP servers.
+/// Whether the hooks and MCP servers that the repository brings along may run. They run as the person, without being asked for.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Trust {
-    /// Nobody said so: nothing of it runs.
+    /// Nobody said yes, so none of them runs.
     #[default]
     No,
-    /// The person said so for this session.
+    /// The person said yes for this session.
     Session,
-    /// The person says so for good; the runtime writes that down with the session that it creates.
+    /// The person said yes for good. The runtime writes that down with the session that it creates.
     Always,
     /// The runtime knows that the person trusts the folder.
     Known,
@@ -94,18 +95,18 @@ impl Trust {
     }
 }
 
-/// How far a session is there already, when it is configured.
+/// What a session is before it is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// It begins.
+    /// It does not exist yet.
     Created,
-    /// It was on disk, and is alive again.
+    /// It was on disk, and is brought back to life.
     Revived,
-    /// It lives: another client of ours gave it all of this.
+    /// It lives, and another client of ours has configured it.
     Joined,
 }
 
-/// What the configurations of a new and of a resumed session have in common: the crate has two types with the same fields.
+/// Sets what the configurations of a new and of a resumed session have in common. The crate has two types with the same fields.
 macro_rules! configure {
     ($config:ident, $options:ident) => {
         $config.working_directory = Some($options.directory.clone());
@@ -131,7 +132,7 @@ macro_rules! configure {
 }
 
 impl SessionOptions {
-    /// Of a session that begins.
+    /// The configuration of a session that begins.
     pub(super) fn to_create(&self, id: Option<&str>) -> Result<SessionConfig, SdkError> {
         let mut config = SessionConfig::default();
         configure!(config, self);
@@ -149,24 +150,25 @@ impl SessionOptions {
         Ok(config)
     }
 
-    /// Of one that goes on. The model is the session's own by then.
+    /// The configuration of a session that goes on. It has a model of its own by then.
     ///
-    /// One that lives has what was discovered, and its MCP servers; asked for them again, it would start them anew, and answer nobody until
-    /// the last of them is there (measured).
+    /// A session that lives has its MCP servers and what was discovered for it. Asked for them again, it would start the servers
+    /// anew, and answer nobody until the last one is ready (docs/copilot-cli.md, resume-live-servers).
     pub(super) fn to_resume(&self, id: &str, stage: Stage) -> Result<ResumeSessionConfig, SdkError> {
         let mut config = ResumeSessionConfig::new(SessionId::from(id.to_owned()));
         configure!(config, self);
         if stage == Stage::Revived {
             config.enable_config_discovery = Some(true);
             config.mcp_servers = self.servers_to_resume().typed()?;
-            // While GitHub cannot say which agents an organisation has, a session that is resumed answers nobody, for minutes (measured).
+            // While GitHub does not say which agents an organisation has, a session that is resumed with them answers nobody, for
+            // minutes (docs/copilot-cli.md, resume-agents).
             config.custom_agents_local_only = self.agent.is_none().then_some(true);
         }
         Ok(config)
     }
 
-    /// A session cannot be resumed with the trust of one session (measured), and starts no MCP server of the repository without it: they are
-    /// named to it.
+    /// A session cannot be resumed with trust for one session, and without trust it starts none of the repository's MCP servers
+    /// (docs/copilot-cli.md, resume-trust). So the servers are named to it.
     fn servers_to_resume(&self) -> McpServers {
         let mut servers = self.servers.clone();
         if self.trust == Trust::Session {
@@ -177,21 +179,21 @@ impl SessionOptions {
 }
 
 impl Session {
-    /// The rest, which the crate's configuration has no field for. Before anybody can send a prompt.
+    /// Sets the rest, for which the crate's configuration has no field. Happens before anybody can send a prompt.
     pub(super) async fn apply(&self, options: &SessionOptions, stage: Stage) -> Result<(), SdkError> {
         tokio::try_join!(
             self.set_options(options, stage),
             self.set_rules(options),
             self.settle_mode(options, stage),
             self.settle_permission_mode(options, stage),
-            // The answers that the person had kept for the project.
+            // The answers that the person had kept for the project in `copilot`.
             async {
                 let params = json!({ "workingDirectory": options.directory });
                 self.call("session.permissions.locations.apply", params).await.map(drop)
             },
         )?;
         if stage == Stage::Revived {
-            // The agents of an organisation come when GitHub says them.
+            // Now that the session answers, the agents of the organisation may take as long as GitHub needs.
             let session = self.clone();
             tokio::spawn(async move { session.call("session.agent.reload", json!({})).await });
         }
@@ -199,7 +201,8 @@ impl Session {
     }
 
     async fn set_options(&self, profile: &SessionOptions, stage: Stage) -> Result<(), SdkError> {
-        // With script safety, reads and what only reads are told from the rest, and commands from each other.
+        // With script safety, the runtime tells reads from the rest, and one command from another, so that fewer permissions are
+        // asked for.
         let mut options = json!({ "enableScriptSafety": true, "sessionCapabilities": CAPABILITIES });
         if stage == Stage::Revived {
             options["customAgentsLocalOnly"] = false.into();
@@ -211,7 +214,8 @@ impl Session {
     }
 
     async fn set_rules(&self, profile: &SessionOptions) -> Result<(), SdkError> {
-        // Nothing is said of `paths`: with the folder of the session there, files are written unasked (measured).
+        // `paths` is left out: with the folder of the session in it, files are written unasked (docs/copilot-cli.md,
+        // permission-paths).
         let urls = |urls: &[String]| urls.iter().map(|url| json!({ "kind": "url", "argument": url })).collect::<Vec<_>>();
         let denied = profile.denied.iter().map(Rule::to_json).chain(urls(&profile.person.denied_urls));
         let params = json!({
@@ -236,8 +240,8 @@ impl Session {
         self.set_mode(mode).await
     }
 
-    /// What the person asked for is done or fails. What only their settings say, or was so before, an organisation may have forbidden since:
-    /// then somebody is asked, as in `copilot`.
+    /// Sets the permission mode. What the person asked for is set or fails. What only their settings say, or what was so before,
+    /// an organisation may have forbidden since; then a person is asked, as in `copilot`.
     async fn settle_permission_mode(&self, profile: &SessionOptions, stage: Stage) -> Result<(), SdkError> {
         let wanted = if profile.allow_all { Some(ALLOW_ALL) } else { profile.permission_mode.as_deref() };
         let Some(mode) = wanted.filter(|mode| stage != Stage::Joined && !mode.is_empty()) else { return Ok(()) };
@@ -251,7 +255,7 @@ impl Session {
     }
 }
 
-/// Refuses what the runtime did not take: what was to be safe would not be.
+/// Refuses an answer of the runtime that is no success: a session without what was to make it safe may not go on.
 fn taken(answer: &Value, what: &str) -> Result<(), SdkError> {
     if answer["success"] == true { Ok(()) } else { Err(SdkError::PolicyNotTaken { what: what.to_owned() }) }
 }

@@ -1,4 +1,4 @@
-//! What the agent is at, by the events of its session.
+//! What a session is at, derived from its events.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::{Event, RequestKind};
 use crate::model::Activity;
 
-/// What the agent is at.
+/// The activity of a session, and the requests that wait in it.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Progress {
-    /// Requests that wait for a person.
+    /// Requests that wait for a person, by their ids.
     pub(crate) waiting: BTreeMap<String, RequestKind>,
     pub(crate) working: bool,
 }
@@ -20,14 +20,14 @@ impl Progress {
         match event {
             Event::Waiting(request) if request.kind.holds_up() => drop(self.waiting.insert(request.id.clone(), request.kind)),
             Event::Answered { id, .. } => drop(self.waiting.remove(id)),
-            // One that was taken and has not begun is work, too: whether there is any, the runtime is asked then.
+            // A prompt that was accepted and has not begun is work, too. Whether there still is one, the runtime is asked later.
             Event::Working | Event::Prompt { .. } | Event::Queue => self.working = true,
             Event::Idle | Event::Aborted { .. } => self.stop(),
             _ => {}
         }
     }
 
-    /// Nothing is under way any more.
+    /// Notes that nothing is under way any more.
     pub(crate) fn stop(&mut self) {
         self.working = false;
         self.waiting.clear();
@@ -41,7 +41,8 @@ impl Progress {
         }
     }
 
-    /// Whether something waits that is lost when the client that was asked goes away: a question or a plan (measured), no permission.
+    /// Whether a request waits that is lost when the client that was asked goes away. A question or a plan is lost, a permission
+    /// is not (docs/copilot-cli.md, end-requests).
     pub(crate) fn holds_on_to_us(&self) -> bool {
         self.waiting.values().any(|kind| *kind != RequestKind::Permission)
     }

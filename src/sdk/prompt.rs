@@ -1,16 +1,17 @@
-//! A prompt, with what goes along with it.
+//! A prompt, and the files and folders that go along with it.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-/// What the agent is told.
+/// A prompt for the agent.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Prompt {
     pub(crate) text: String,
-    /// Files and folders that go along; whole paths. The runtime reads them, and shows images to the model as such (measured).
+    /// Files and folders that go along, as whole paths. The runtime reads them, and shows images to the model as images
+    /// (docs/copilot-cli.md, prompt-attachments).
     pub(crate) files: Vec<PathBuf>,
-    /// What the agent is to do with this one prompt: `interactive`, `plan`, `autopilot`.
+    /// The agent's mode for this one prompt: `interactive`, `plan`, `autopilot`.
     pub(crate) mode: Option<String>,
 }
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{Tool, shell};
 
-/// A tool, or some uses of one. The runtime takes any kind and ignores those that it does not know (measured), so only those are let through
-/// that were seen to work.
+/// A tool, or some uses of one. The runtime takes a rule of any kind and ignores those that it does not know
+/// (docs/copilot-cli.md, permission-rules), so only kinds that were seen to work are let through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Rule {
@@ -36,15 +36,15 @@ impl FromStr for Rule {
     }
 }
 
-/// One command, in plain words: anything else would match nothing.
+/// Whether the argument is one command in plain words. Any other argument would match nothing.
 fn names_a_command(argument: &str) -> bool {
     let stem = argument.strip_suffix(":*").unwrap_or(argument);
     let words: Vec<&str> = stem.split_whitespace().collect();
     shell::commands(stem).is_some_and(|commands| commands.len() == 1 && commands[0] == words) && !stem.contains(char::is_control)
 }
 
-/// What bash runs without looking for a program, and what makes other commands of its words: their words are not only words. `[` is no
-/// plain word in any case.
+/// Builtins that make other commands or variables of their words, so that a rule with `:*` would allow more than it names. `[` is
+/// missing, as it is no plain word in any case.
 const EVALUATING: [&str; 37] = [
     ".",
     "alias",
@@ -110,9 +110,10 @@ impl fmt::Display for Rule {
 
 /// Whether these rules allow the use of a tool in `folder`.
 ///
-/// The runtime's own rules for what is allowed are not used: its rule for `touch` also lets `touch x; rm y`, `touch $(rm y)` and
-/// redirections run (measured). Here a line of shell is allowed where each of its commands is, and nothing else is in it. A rule with
-/// `:*` allows what follows, as long as it names no file outside the folder; so does `write`. Bare `shell` allows everything.
+/// The runtime's own rules for what is allowed are not used, because its rule for `touch` also lets `touch x; rm y`, `touch $(rm
+/// y)` and redirections run (docs/copilot-cli.md, permission-rules). Here a line of shell is allowed if each of its commands is
+/// allowed and it has nothing else in it. A rule with `:*` allows any words that follow, as long as they name no file outside the
+/// folder; `write` has the same limit. Bare `shell` allows everything.
 pub(crate) fn allows(rules: &[Rule], tool: &Tool, folder: &Path) -> bool {
     match tool {
         Tool::Write(files) => {
@@ -128,7 +129,7 @@ pub(crate) fn allows(rules: &[Rule], tool: &Tool, folder: &Path) -> bool {
 }
 
 impl Rule {
-    /// Why this cannot be allowed, though it could be denied.
+    /// The reason why a rule cannot be used to allow, although it could be used to deny.
     pub(crate) fn cannot_be_allowed(&self) -> Option<String> {
         let first = self.argument.as_ref()?.trim_end_matches(":*").split_whitespace().next()?;
         if cfg!(windows) {
@@ -149,7 +150,7 @@ impl Rule {
             && words[stem.len()..].iter().all(|word| shell::stays_inside(folder, word))
     }
 
-    /// What an approval for the session allows from then on, as far as it can be said again to another runtime.
+    /// The rules that an approval for the session amounts to, as far as they can be given to another runtime.
     pub(super) fn approved(approval: &Value) -> Vec<Self> {
         let identifiers = approval["commandIdentifiers"].as_array().into_iter().flatten();
         match approval["kind"].as_str() {

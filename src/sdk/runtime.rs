@@ -1,4 +1,4 @@
-//! A connection to a running CLI.
+//! A connection to a runtime.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,16 +17,16 @@ use super::SdkError;
 use super::server::Secret;
 use crate::os::env::host_of;
 
-/// The oldest protocol that the SDK speaks; the newest is its own.
+/// The oldest protocol that the SDK speaks. The newest one is the SDK's own.
 const OLDEST_PROTOCOL: u32 = 3;
-/// Of older ones it cannot be learnt whether a folder is trusted (measured with 1.0.92), and of much older ones no permission can be
-/// answered from outside (with 1.0.85).
+/// Older versions cannot say whether a folder is trusted, and much older ones take no answer to a permission from another client
+/// (docs/copilot-cli.md, launch-oldest).
 const OLDEST_VERSION: [u32; 3] = [1, 0, 93];
 
-/// The code of JSON-RPC for that there is no such method.
+/// JSON-RPC's code for a method that does not exist.
 const UNHANDLED: i32 = -32601;
 
-/// Whether a runtime of this protocol and version can be used; else whether it is too new, and why.
+/// Whether a runtime of this protocol and version can be used. The error says whether it is too new, and why it cannot.
 fn suits(protocol: &Value, version: &str) -> Result<(), (bool, String)> {
     let number = protocol.as_u64().unwrap_or(0);
     let range = OLDEST_PROTOCOL.into()..=u64::from(SDK_PROTOCOL_VERSION);
@@ -42,7 +42,7 @@ fn suits(protocol: &Value, version: &str) -> Result<(), (bool, String)> {
             let oldest = OLDEST_VERSION.map(|number| number.to_string()).join(".");
             Err((false, format!("its sessions are not what copilot would make of them; {oldest} or newer is needed")))
         }
-        // One that is built from source may have any name.
+        // A CLI that is built from source may have any version, so it is taken.
         _ => Ok(()),
     }
 }
@@ -52,27 +52,27 @@ fn suits(protocol: &Value, version: &str) -> Result<(), (bool, String)> {
 pub(crate) struct Runtime {
     pub(super) client: Client,
     version: String,
-    /// Its file; empty: not known.
+    /// The file of the CLI; empty if it is not known.
     program: PathBuf,
 }
 
-/// Who is signed in.
+/// The account that is signed in, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Login {
     pub(crate) login: String,
-    /// The GitHub host, without scheme.
+    /// The GitHub host, without a scheme.
     pub(crate) host: String,
 }
 
 impl Runtime {
-    /// Connects and shows `token`; a runtime without one refuses any that is shown.
+    /// Connects and shows `token`. A runtime without a token refuses a client that shows one (docs/copilot-cli.md, launch-token).
     pub(super) async fn connect(address: SocketAddr, token: Option<&Secret>, program: &Path) -> Result<Self, SdkError> {
         let stream = TcpStream::connect(address).await.map_err(|error| SdkError::Connection(format!("{address}: {error}")))?;
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         let client = Client::from_streams(Prompt(reader), writer, std::path::PathBuf::new())
             .map_err(|error| SdkError::Connection(error.to_string()))?;
-        // The SDK's own handshake sends no token for streams that it did not open itself.
+        // The SDK's own handshake sends no token over streams that it did not open itself, so `connect` is called here.
         let params = token.map_or_else(|| json!({}), |token| json!({ "token": token.expose() }));
         let answer = call(&client, "connect", params).await?;
         let version = answer["version"].as_str().unwrap_or("unknown").to_owned();
@@ -82,7 +82,7 @@ impl Runtime {
         Ok(Self { client, version, program: program.to_owned() })
     }
 
-    /// One request about no session, that a CLI which is old enough does not know.
+    /// Makes a call that is about no session. A CLI that does not know the method is too old, and the error says so.
     pub(super) async fn ask(&self, method: &'static str, params: Value) -> Result<Value, SdkError> {
         match call(&self.client, method, params).await {
             Err(SdkError::Rpc { code: UNHANDLED, .. }) => Err(SdkError::Incompatible {
@@ -100,18 +100,19 @@ impl Runtime {
         &self.version
     }
 
-    /// Who the runtime is signed in as; an error if it is not.
+    /// The account that the runtime is signed in to; an error if there is none.
     pub(crate) async fn login(&self) -> Result<Login, SdkError> {
         let answer = call(&self.client, "account.getCurrentAuth", json!({})).await?;
         if let Some(login) = Login::parse(&answer["authInfo"]) {
             return Ok(login);
         }
-        // One text for each place where a token was found and refused; none when there was no token at all (measured).
+        // There is one text for each place where a token was found and refused, and none if there was no token at all
+        // (docs/copilot-cli.md, sign-in-none).
         let errors: Vec<&str> = answer["authErrors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         Err(SdkError::explain_sign_in(errors.join("; ")))
     }
 
-    /// Asks the runtime to end; every session tells Mission Control.
+    /// Asks the runtime to end. It tells Mission Control of the end of every session.
     pub(super) async fn shutdown(&self) -> Result<(), SdkError> {
         call(&self.client, "runtime.shutdown", json!({})).await.map(drop)
     }
@@ -124,11 +125,10 @@ impl Login {
     }
 }
 
-/// A stream that acknowledges what it reads at once.
+/// A stream whose reads are acknowledged at once.
 ///
-/// The CLI sends an answer in two segments and holds the second back until the first is acknowledged (Nagle), which Linux delays by
-/// 40 ms: so much for every call (measured: enable 48 ms, and 5 to 10 ms like this). The kernel forgets the option, so it is set anew
-/// around each read.
+/// The CLI sends an answer in two segments and holds the second one back until the first is acknowledged, which Linux delays by
+/// 40 ms at every call (docs/copilot-cli.md, launch-ack). The kernel forgets the option, so it is set anew after each read.
 struct Prompt(OwnedReadHalf);
 
 impl AsyncRead for Prompt {
@@ -140,7 +140,7 @@ impl AsyncRead for Prompt {
     }
 }
 
-/// One request.
+/// Makes one call.
 pub(super) async fn call(client: &Client, method: &'static str, params: Value) -> Result<Value, SdkError> {
     client.call(method, Some(params)).await.map_err(|error| SdkError::from_call(method, &error))
 }

@@ -1,4 +1,4 @@
-//! A Copilot CLI in server mode that listens: how to reach it, and how to end it. Whoever has this can do both.
+//! A Copilot CLI in server mode: how to reach it, and how to end it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -12,30 +12,32 @@ use super::{Runtime, SdkError};
 use crate::os::process_id::{self, Identity};
 use crate::os::state_dir::OUTPUT;
 
-/// The runtime needs 0.1 to 0.4 s to tell Mission Control of every session and to exit (measured); on a bad link longer.
+/// A runtime needs 0.1 to 0.4 s to tell Mission Control of every session and to exit (docs/copilot-cli.md, end-runtime). On a bad
+/// link it needs longer.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
-/// From SIGTERM to SIGKILL.
+/// How long a runtime may take to exit between SIGTERM and SIGKILL.
 const TERMINATE_DEADLINE: Duration = Duration::from_secs(2);
-/// A killed process is gone at once, unless the kernel holds it.
+/// How long a killed process may take to be gone. It is gone at once, unless the kernel holds it.
 const KILL_DEADLINE: Duration = Duration::from_secs(1);
 /// How often a process is looked at until it is gone.
 const POLL: Duration = Duration::from_millis(5);
 
-/// A runtime of ours, by its process, or an external one, which we never end.
+/// A runtime that this program started, or an external one, which this program never ends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Server {
-    /// None: external.
+    /// The process of the runtime; `None` for an external one.
     pub(super) process: Option<Identity>,
     pub(super) program: PathBuf,
-    /// None: it has not said yet.
+    /// The address; `None` until the runtime has printed its port.
     pub(super) address: Option<SocketAddr>,
     pub(super) token: Option<Secret>,
-    /// Where its logs are; None: external.
+    /// The folder of the runtime's logs; `None` for an external one.
     pub(super) log_dir: Option<PathBuf>,
 }
 
-/// What clients show to connect. Is written to files that only the user can read, and never shown.
+/// A secret, such as the token that clients show to connect. It is written to files that only the user can read, and `Debug`
+/// hides it.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Secret(String);
@@ -70,7 +72,7 @@ impl Server {
         self.process.map(Identity::pid)
     }
 
-    /// The program's file; empty: external.
+    /// The file of the CLI; empty for an external runtime.
     pub(crate) fn program(&self) -> &Path {
         &self.program
     }
@@ -79,12 +81,12 @@ impl Server {
         self.log_dir.as_deref()
     }
 
-    /// Whether its process is there. Of an external one only a connection tells.
+    /// Whether the process of the runtime exists. Of an external runtime only a connection can tell, so this is true.
     pub(crate) fn is_running(&self) -> bool {
         self.process.is_none_or(Identity::is_running)
     }
 
-    /// Looks whether it has said where it listens; a pipe would say it at once, and break when the launcher leaves.
+    /// Looks in the output file for the port line. A pipe would bring the line at once, and break when the launcher leaves.
     pub(super) fn look_for_address(&mut self) -> Option<SocketAddr> {
         if self.address.is_none() {
             self.address = port_line(&self.printed()).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
@@ -104,15 +106,16 @@ impl Server {
         Runtime::connect(address, self.token.as_ref(), &self.program).await
     }
 
-    /// Ends it: `runtime.shutdown` where there is a connection, then SIGTERM, then SIGKILL, each with its deadline. No external one.
+    /// Ends the runtime: by `runtime.shutdown` if there is a connection, then by SIGTERM, then by SIGKILL, each with a deadline.
+    /// An external runtime is left alone.
     pub(crate) async fn end(&self, runtime: Option<&Runtime>) {
         let Some(process) = self.process else { return };
         if let Some(runtime) = runtime {
             let asked = async {
                 match runtime.shutdown().await {
-                    // Nobody heard it.
+                    // The call did not reach the runtime.
                     Err(SdkError::Connection(_)) if process.is_running() => false,
-                    // The answer may be lost with the connection: what counts is that the process goes.
+                    // The answer may be lost with the connection. What counts is that the process goes.
                     _ => {
                         gone(process).await;
                         true
@@ -126,7 +129,8 @@ impl Server {
         if !process.is_running() {
             return;
         }
-        // A runtime that is terminated while it cannot reach GitHub leaves its tools behind (measured), each in a session of its own.
+        // A runtime that is terminated while it cannot reach GitHub leaves its tools running, each in a process session of its
+        // own (docs/copilot-cli.md, end-tools). So the tools are collected first.
         let tools = process_id::below(process.pid());
         #[cfg(unix)]
         process.signal_group(rustix::process::Signal::TERM);
@@ -139,7 +143,7 @@ impl Server {
         tools.into_iter().for_each(Identity::kill);
     }
 
-    /// Kills it with all that it started, at once.
+    /// Kills the runtime with all that it started, at once.
     pub(crate) fn kill(&self) {
         if let Some(process) = self.process.filter(|process| process.is_running()) {
             let tools = process_id::below(process.pid());
@@ -148,14 +152,14 @@ impl Server {
         }
     }
 
-    /// Removes the logs: of a run without trouble nobody needs them.
+    /// Removes the logs. Nobody needs those of a run without trouble.
     pub(crate) fn forget_logs(&self) {
         if let Some(folder) = &self.log_dir {
             let _ = fs::remove_dir_all(folder);
         }
     }
 
-    /// What it printed so far.
+    /// What the runtime printed so far.
     pub(super) fn printed(&self) -> String {
         let output =
             self.log_dir.as_ref().map(|folder| folder.join(OUTPUT)).map_or_else(|| Err(io::ErrorKind::NotFound.into()), fs::read);
@@ -163,7 +167,8 @@ impl Server {
     }
 }
 
-/// Waits until a process is gone, with its group: the launcher that npm installs goes at once, and the runtime behind it takes its time.
+/// Waits until a process and its group are gone. npm's loader goes at once, and the native process behind it takes longer
+/// (docs/copilot-cli.md, launch-loader).
 async fn gone(process: Identity) {
     while process.is_running() || process.group_exists() {
         sleep(POLL).await;

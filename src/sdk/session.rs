@@ -22,33 +22,35 @@ use super::profile::{ALLOW_ALL, Stage};
 use super::runtime::{Login, call};
 use super::{Event, Events, Managed, Prompt, Runtime, SdkError, SessionOptions};
 
-/// Events and answers come over one connection, through two queues of the SDK.
+/// How long the warning that explains a refusal may come after the refusal. Events and answers share one connection, and pass
+/// through two queues of the SDK.
 const WARNING_DEADLINE: Duration = Duration::from_millis(300);
 
-/// Tells all clients that one more is attached.
+/// The event that tells all clients that one more is attached.
 const RESUMED: &str = "session.resume";
-/// How long one read of the event log waits: meanwhile nobody else can attach (measured).
+/// How long one read of the event log waits. It is short because nobody else can attach meanwhile (docs/copilot-cli.md,
+/// event-log).
 const LOG_WAIT: Duration = Duration::from_secs(1);
-/// How often it is asked whether the session still exists, where nothing tells.
+/// How often a CLI without an event log is asked whether the session still exists.
 const PING_EVERY: Duration = Duration::from_secs(1);
-/// How long the end of a session is waited for that is not as it was to be.
+/// How long closing a session may take whose configuration failed.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 
-/// What Mission Control may do.
+/// What Mission Control may do with a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RemoteMode {
-    /// See and steer.
+    /// Show it and steer it.
     On,
-    /// See.
+    /// Only show it.
     Export,
 }
 
-/// Who may see a session in Mission Control besides the person and those who work on it.
+/// Who may see a session in Mission Control besides its owner and those who work on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Visibility {
-    /// `repo`, `unshared`.
+    /// The runtime's word: `repo` or `unshared`.
     Is(String),
-    /// Mission Control does not have it, or GitHub does not say.
+    /// Mission Control does not have the session, or GitHub does not say.
     Unknown,
 }
 
@@ -58,24 +60,24 @@ impl Visibility {
     }
 }
 
-/// An answer to enable.
+/// The answer of `session.remote.enable`.
 enum Enabled {
     Shared(Option<String>),
-    /// Without a reason.
+    /// The runtime refused without a reason.
     Refused,
 }
 
-/// A session; clones are handles of the same one.
+/// A session of a runtime. Clones are handles of the same session.
 #[derive(Clone)]
 pub(crate) struct Session {
     client: Client,
     id: String,
-    /// None: this client is not attached, and gets no events.
+    /// The attachment; `None` if this client is not attached, and so gets no events.
     attached: Option<Arc<github_copilot_sdk::session::Session>>,
 }
 
 impl Session {
-    /// Creates a session whose requests stay pending until somebody answers, here or in Mission Control.
+    /// Creates a session whose requests stay pending until somebody answers them, here or in Mission Control.
     pub(crate) async fn create(runtime: &Runtime, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
         Box::pin(Self::create_as(runtime, None, options)).await
     }
@@ -87,7 +89,7 @@ impl Session {
         Ok((session, events))
     }
 
-    /// A session that is not as it was to be does not go on.
+    /// Closes a session whose configuration failed: it would be less safe than it was meant to be.
     async fn keep_or_close(&self, applied: Result<(), SdkError>) -> Result<(), SdkError> {
         if applied.is_err() {
             let _ = timeout(CLOSE_DEADLINE, self.close()).await;
@@ -95,11 +97,12 @@ impl Session {
         applied
     }
 
-    /// Creates what `config` says.
+    /// Creates the session that `config` describes.
     pub(super) async fn begin(runtime: &Runtime, config: SessionConfig) -> Result<(Self, Events), SdkError> {
         let explain = |error| SdkError::from_call("session.create", &error);
         let prepared = runtime.client.prepare_session(config).map_err(explain)?;
-        // Events can come before the answer: a subscription made later never sees them (measured).
+        // Events can come before the answer, and a later subscription would never see them (docs/copilot-cli.md,
+        // create-early-events).
         let subscription = prepared.subscribe();
         let inner = prepared.start().await.map_err(explain)?;
         tracing::debug!(session = %inner.id(), "created the session");
@@ -109,14 +112,14 @@ impl Session {
         Ok((session, events))
     }
 
-    /// Creates a session anew that a runtime lost which died before the first turn: until then nothing of it is on disk that could be resumed,
-    /// and its place at Mission Control is kept all the same (measured).
+    /// Creates a session anew whose runtime died before its first turn. Until then nothing of it is on disk that could be
+    /// resumed, and Mission Control keeps its place for the same id (docs/copilot-cli.md, create-disk).
     pub(crate) async fn recreate(runtime: &Runtime, id: &str, options: &SessionOptions) -> Result<(Self, Events), SdkError> {
         Box::pin(Self::create_as(runtime, Some(id), options)).await
     }
 
-    /// Attaches to a session, with the same handlers: the last client that attaches decides what is asked (measured). Brings a session
-    /// that ended back to life, where `stage` says so.
+    /// Attaches to a session, with the same handlers as at its creation, because the last client that attaches decides what is
+    /// asked (docs/copilot-cli.md, resume-last-client). Brings a session that has ended back to life, if `stage` says so.
     pub(crate) async fn resume(
         runtime: &Runtime,
         id: &str,
@@ -132,21 +135,23 @@ impl Session {
         let prepared = runtime.client.prepare_resume_session(config).map_err(explain)?;
         let mut subscription = prepared.subscribe();
         let inner = prepared.start().await.map_err(explain)?;
-        // What comes before it happened while this client was not attached yet.
+        // Events before this one happened while this client was not attached yet, so they are not its own (docs/copilot-cli.md,
+        // resume-events).
         let resumed = resumed(&mut subscription).await?;
         tracing::debug!(session = id, "attached to the session");
         let session = Self { client: runtime.client.clone(), id: id.to_owned(), attached: Some(Arc::new(inner)) };
         let events = Events::resumed(session.unattached(), subscription, resumed);
-        // One that another Copilot CLI has open is left as it is.
+        // A session that another Copilot CLI has open is left as it is.
         if !events.already_in_use() {
             let applied = session.apply(options, stage).await;
-            // One that lives is still whoever's it was.
+            // If the configuration of a live session fails, the session is not closed: it belongs to the client that created it.
             if stage == Stage::Revived { session.keep_or_close(applied).await? } else { applied? }
         }
         Ok((session, events))
     }
 
-    /// A handle of a session that this client is not attached to: enough to ask and tell it something, and no reason for it to live.
+    /// A handle of a session to which this client is not attached. It is enough to ask and tell the session something, and does
+    /// not keep it alive.
     pub(crate) fn of(runtime: &Runtime, id: &str) -> Self {
         Self { client: runtime.client.clone(), id: id.to_owned(), attached: None }
     }
@@ -159,16 +164,17 @@ impl Session {
         &self.id
     }
 
-    /// Who this session is signed in as.
+    /// The account that this session is signed in to.
     pub(crate) async fn login(&self) -> Result<Login, SdkError> {
         let answer = self.call("session.gitHubAuth.getStatus", json!({})).await?;
         Login::parse(&answer).ok_or(SdkError::SignedOut)
     }
 
-    /// Shares the session with Mission Control: its URL, or None where that comes as [`Event::Link`]. May wait for ever.
+    /// Shares the session with Mission Control. Returns its URL, or `None` if the URL comes as [`Event::Link`]. May wait for ever
+    /// (docs/copilot-cli.md, remote-hangs).
     ///
-    /// A refusal that looks like success (`started: false`) may come from a policy that the CLI remembers from earlier: it is asked
-    /// to look again, once.
+    /// A refusal that looks like success (`started: false`) may come from a policy that the CLI remembers from earlier
+    /// (docs/copilot-cli.md, sign-in-cache). So the CLI is made to ask GitHub again, once.
     pub(crate) async fn enable_remote(&self, mode: RemoteMode) -> Result<Option<String>, SdkError> {
         if let Enabled::Shared(url) = self.try_enable(mode).await? {
             return Ok(url);
@@ -180,7 +186,7 @@ impl Session {
         }
     }
 
-    /// The runtime gives no reason; what rules over the person may be one.
+    /// Explains a refusal for which the runtime gives no reason. Managed settings are one that can be found out.
     async fn why_refused(&self) -> SdkError {
         let managed = call(&self.client, "managedSettings.resolve", json!({})).await.unwrap_or_default();
         let managed = Managed::parse(&managed["resolved"]);
@@ -205,7 +211,7 @@ impl Session {
                 Ok(if refused { Enabled::Refused } else { Enabled::Shared(url) })
             }
             Err(error) => {
-                // Events come to those who are attached; others find the reason in the journal.
+                // Only an attached client gets the event with the reason. Others find it in the journal.
                 let Some(events) = &mut events else { return Err(error) };
                 let warning = timeout(WARNING_DEADLINE, remote_warning(events)).await.ok();
                 Err(error.explain_enable(warning))
@@ -213,16 +219,16 @@ impl Session {
         }
     }
 
-    /// Stops sharing.
+    /// Stops sharing the session.
     pub(crate) async fn disable_remote(&self) -> Result<(), SdkError> {
         self.call("session.remote.disable", json!({})).await.map(drop)
     }
 
-    /// Waits until the session has ended, also by another client, in a runtime that goes on. For ever where the connection breaks:
-    /// that shows in the events.
+    /// Waits until the session has ended, by whichever client, in a runtime that goes on. If the connection breaks this waits for
+    /// ever, as the events tell of that.
     ///
-    /// A client that is attached gets no event of that end, but a read of the event log that waits is answered at once, and keeps
-    /// nothing alive (measured).
+    /// An attached client gets no event of such an end, but a waiting read of the event log is answered at once, and does not
+    /// keep the session alive (docs/copilot-cli.md, end-event-log).
     pub(crate) async fn ended(&self) {
         const TYPE: &str = "session.shutdown";
         let mut cursor = None;
@@ -242,12 +248,13 @@ impl Session {
                 }
                 Ok(answer) => {
                     cursor = Some(answer["cursor"].clone());
-                    // Others that want to attach get their turn, and a runtime that does not wait is not asked all the time.
+                    // The pause gives other clients a chance to attach, and keeps a runtime that does not wait from being asked
+                    // all the time.
                     sleep(Duration::from_millis(20)).await;
                 }
                 Err(SdkError::SessionEnded) => return,
                 Err(SdkError::Connection(_)) => pending().await,
-                // An older CLI, which has no such log.
+                // An older CLI has no event log, so it is asked whether the session still exists.
                 Err(_) => {
                     sleep(PING_EVERY).await;
                     if matches!(
@@ -261,29 +268,29 @@ impl Session {
         }
     }
 
-    /// Sends a prompt; its id, which the event of its acceptance has too.
+    /// Sends a prompt. Returns its id, which the event of its acceptance has, too.
     pub(crate) async fn send(&self, prompt: &Prompt) -> Result<String, SdkError> {
         let answer = self.call("session.send", prompt.to_json()).await.map_err(SdkError::explain_ended)?;
         Ok(answer["messageId"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Says something in the session, for those who look at it in Mission Control.
+    /// Writes a message into the session, for those who look at it in Mission Control.
     pub(crate) async fn log(&self, message: &str) -> Result<(), SdkError> {
         self.call("session.log", json!({ "message": message, "level": "warning" })).await.map(drop)
     }
 
-    /// Lets the runtime ask GitHub anew what it remembers of the account.
+    /// Makes the runtime ask GitHub again for what it remembers of the account.
     pub(crate) async fn refresh_account(&self) -> Result<(), SdkError> {
         self.call("session.gitHubAuth.refreshCopilotUser", json!({})).await.map(drop)
     }
 
-    /// Makes something happen in the session, which is uploaded and not kept.
+    /// Raises an event in the session that is uploaded and not kept, so that the runtime tries to upload again.
     pub(crate) async fn nudge(&self) -> Result<(), SdkError> {
         let params = json!({ "message": NUDGE, "level": "info", "ephemeral": true });
         self.call("session.log", params).await.map(drop)
     }
 
-    /// What Mission Control calls it; None: it never was shared.
+    /// The session's id at Mission Control; `None` if it never was shared.
     pub(crate) async fn control_id(&self) -> Result<Option<String>, SdkError> {
         let answer = self.call("session.workspaces.getWorkspace", json!({})).await?;
         let found =
@@ -291,12 +298,13 @@ impl Session {
         Ok(found.map(ToOwned::to_owned))
     }
 
-    /// How requests for permission are answered: `manual`, `allow-all`, …
+    /// The permission mode: `manual`, `allow-all`, …
     pub(crate) async fn permission_mode(&self) -> Result<String, SdkError> {
         Ok(self.call("session.permissions.getMode", json!({})).await?["mode"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Answers them otherwise from now on. An organisation may not let it be, which the runtime's answer says, and no error (measured).
+    /// Sets the permission mode. Where an organisation forbids it, the runtime answers without success and without an error
+    /// (docs/copilot-cli.md, sign-in-managed).
     pub(crate) async fn set_permission_mode(&self, mode: &str) -> Result<(), SdkError> {
         let answer = self.call("session.permissions.setMode", json!({ "mode": mode })).await?;
         if answer["success"] == true {
@@ -309,7 +317,7 @@ impl Session {
         Err(if managed.no_allow_all { SdkError::Managed { what, who: managed.who() } } else { SdkError::PolicyNotTaken { what } })
     }
 
-    /// What the agent is to do: `interactive`, `plan`, `autopilot`.
+    /// The agent's mode: `interactive`, `plan`, `autopilot`.
     pub(crate) async fn mode(&self) -> Result<String, SdkError> {
         Ok(self.call("session.mode.get", json!({})).await?.as_str().unwrap_or_default().to_owned())
     }
@@ -322,17 +330,18 @@ impl Session {
         self.call("session.name.set", json!({ "name": name })).await.map(drop)
     }
 
-    /// Who else may see it in Mission Control.
+    /// Who else may see the session in Mission Control.
     pub(crate) async fn visibility(&self) -> Result<Visibility, SdkError> {
         Ok(Visibility::parse(&self.call("session.visibility.get", json!({})).await?))
     }
 
-    /// Says who else may see it: `repo` or `unshared`; how it is then. A refusal is an answer without a word for it (measured).
+    /// Changes who else may see the session, to `repo` or `unshared`, and returns who may see it then. A refusal is an answer
+    /// without a status (docs/copilot-cli.md, remote-visibility).
     pub(crate) async fn set_visibility(&self, status: &str) -> Result<Visibility, SdkError> {
         Ok(Visibility::parse(&self.call("session.visibility.set", json!({ "status": status })).await?))
     }
 
-    /// Switches to a model, or to another reasoning effort of the one that it has.
+    /// Switches to a model, or to another reasoning effort of the present model.
     pub(crate) async fn set_model(&self, model: Option<&str>, effort: Option<&str>) -> Result<(), SdkError> {
         let mut params = match model {
             Some(model) => json!({ "modelId": model }),
@@ -344,14 +353,15 @@ impl Session {
         self.call("session.model.switchTo", params).await.map(drop).map_err(SdkError::explain_create)
     }
 
-    /// The model that it uses, and the reasoning effort; before the first turn the runtime may not know (measured).
+    /// The session's model and reasoning effort. Before the first turn the runtime may not know them (docs/copilot-cli.md,
+    /// model-before-turn).
     pub(crate) async fn model(&self) -> Result<(Option<String>, Option<String>), SdkError> {
         let answer = self.call("session.model.getCurrent", json!({})).await?;
         let word = |field: &str| answer[field].as_str().map(ToOwned::to_owned);
         Ok((word("modelId"), word("reasoningEffort")))
     }
 
-    /// The custom agent that it uses; None: the usual one.
+    /// The session's custom agent; `None` is the usual one.
     pub(crate) async fn agent(&self) -> Result<Option<String>, SdkError> {
         let answer = self.call("session.agent.getCurrent", json!({})).await?;
         Ok([&answer["agent"]["id"], &answer["agent"]["name"]]
@@ -360,19 +370,19 @@ impl Session {
             .map(ToOwned::to_owned))
     }
 
-    /// Ends the session; Mission Control is told.
+    /// Ends the session. The runtime tells Mission Control.
     pub(crate) async fn close(&self) -> Result<(), SdkError> {
         self.call("sessions.close", json!({})).await.map(drop)
     }
 
-    /// One request about this session.
+    /// Makes one call about this session.
     pub(super) async fn call(&self, method: &'static str, mut params: serde_json::Value) -> Result<serde_json::Value, SdkError> {
         params["sessionId"] = json!(self.id);
         call(&self.client, method, params).await
     }
 }
 
-/// Waits until this client is attached: what is told of that.
+/// Waits for the event that tells of this client's attachment.
 async fn resumed(events: &mut EventSubscription) -> Result<SessionEvent, SdkError> {
     loop {
         match events.recv().await {
@@ -383,7 +393,7 @@ async fn resumed(events: &mut EventSubscription) -> Result<SessionEvent, SdkErro
     }
 }
 
-/// Waits for the warning that explains a refusal.
+/// Waits for the warning that explains why remote was refused.
 async fn remote_warning(events: &mut EventSubscription) -> Warning {
     loop {
         match events.recv().await {
@@ -400,8 +410,8 @@ async fn remote_warning(events: &mut EventSubscription) -> Warning {
     }
 }
 
-/// Answers nothing, ever: the runtime then offers each request to Mission Control too, and the first answer wins. An error or a
-/// default would answer for the person.
+/// Handlers that never answer. The runtime then offers each request to Mission Control, too, and the first answer wins
+/// (docs/copilot-cli.md, permission-pending). An error or a default would answer in the place of the person.
 pub(super) struct LeavePending;
 
 #[async_trait]

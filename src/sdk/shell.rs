@@ -1,13 +1,13 @@
-//! Which commands a line of shell runs, where that can be told for sure.
+//! Tells which commands a line of shell runs, where that can be told for sure.
 
 use std::path::{Component, Path, PathBuf};
 
-/// The simple commands that bash makes of `text`, each as its words without their quotes; None where it may do anything else: expand
-/// (also names of files: `lin?` may be a link that leads elsewhere), redirect, run in the background, define, nest. What is not known to
-/// be harmless counts as that.
+/// The simple commands that bash makes of `text`, each as its words without quotes. `None` if the line may do anything else:
+/// expand (also names of files, as `lin?` may be a symbolic link that leads elsewhere), redirect, run in the background, define,
+/// nest. A character that is not known to be harmless counts as doing so.
 pub(super) fn commands(text: &str) -> Option<Vec<Vec<String>>> {
     let mut commands = vec![Vec::new()];
-    // None: between words.
+    // `None` between words.
     let mut word: Option<String> = None;
     let mut rest = text.chars().peekable();
     while let Some(character) = rest.next() {
@@ -46,7 +46,7 @@ pub(super) fn commands(text: &str) -> Option<Vec<Vec<String>>> {
                 }
             }
             '\\' => word.get_or_insert_default().push(rest.next().filter(|escaped| !escaped.is_control())?),
-            // A comment could hide a quote, and a brace a path.
+            // A `#` could begin a comment that hides a quote, and a brace could hide a path.
             '$' | '`' | '<' | '>' | '(' | ')' | '{' | '}' | '#' | '*' | '?' | '[' => return None,
             other => word.get_or_insert_default().push(harmless(other)?),
         }
@@ -60,8 +60,8 @@ fn harmless(character: char) -> Option<char> {
     (!character.is_control() || matches!(character, '\n' | '\t')).then_some(character)
 }
 
-/// Whether no part of a word looks like the name of a file outside `folder`: not the word, nor what is glued to an option (`-t..`), an `=`,
-/// a colon, a comma, an `@` or a quote.
+/// Whether no part of a word looks like the name of a file outside `folder`. The parts are the word itself and what follows an
+/// option letter (`-t..`), an `=`, a colon, a comma, an `@` or a quote.
 pub(super) fn stays_inside(folder: &Path, word: &str) -> bool {
     let glued = word.split(['=', ':', ',', '@', '"', '\'']);
     let option = word.strip_prefix('-').filter(|option| !option.starts_with('-')).unwrap_or_default();
@@ -70,12 +70,12 @@ pub(super) fn stays_inside(folder: &Path, word: &str) -> bool {
     !word.to_ascii_lowercase().contains("file:") && std::iter::once(word).chain(glued).chain(tails).all(inside)
 }
 
-/// Whether a path, there or not, is inside `folder`, also where symbolic links lead elsewhere, and not git's own.
+/// Whether a path, existing or not, is inside `folder`, with symbolic links followed, and outside of git's own folder.
 pub(super) fn is_inside(folder: &Path, path: &Path) -> bool {
     let Ok(folder) = folder.canonicalize() else { return false };
     let leads_away = |part: Component<'_>| match part {
         Component::ParentDir => true,
-        // What is there is run by git.
+        // git runs files in this folder, so writing there would run commands.
         Component::Normal(name) => name.eq_ignore_ascii_case(".git"),
         _ => false,
     };
@@ -86,7 +86,7 @@ pub(super) fn is_inside(folder: &Path, path: &Path) -> bool {
     loop {
         match path.canonicalize() {
             Ok(real) => return real.starts_with(&folder),
-            // A link that leads to nothing may be written through.
+            // Writing through a symbolic link creates the file that it points to, also one outside.
             Err(_) if path.is_symlink() => return false,
             Err(_) if !path.pop() => return false,
             Err(_) => {}

@@ -1,14 +1,14 @@
-//! The work of a session, seen from outside: what it changed, what it used, and how to take it back.
+//! The work of a session, seen from outside: what it changed, what it used, and how to undo it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Request, SdkError, Session};
 
-/// Against what the changes of a session are seen.
+/// What the changes of a session are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Against {
-    /// What git has as the last commit.
+    /// The last commit.
     Commit,
     /// The repository's default branch.
     Branch,
@@ -24,22 +24,22 @@ pub(crate) struct Change {
     /// `added`, `modified`, `deleted`, `renamed`.
     #[serde(rename = "changeType")]
     pub(crate) kind: String,
-    /// In git's form.
+    /// The difference, in git's form.
     pub(crate) diff: String,
-    /// There is more than the runtime gives.
+    /// Whether the runtime left out a part of the difference.
     #[serde(default)]
     pub(crate) is_truncated: bool,
 }
 
-/// What was changed.
+/// The files that were changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Changes {
     pub(crate) files: Vec<Change>,
-    /// The branch that they are seen against.
+    /// The branch that the changes are compared with.
     pub(crate) base: Option<String>,
 }
 
-/// What a session used. What the runtime does not say is 0 or None.
+/// What a session used. A number that the runtime does not give is 0 or `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Usage {
@@ -74,7 +74,7 @@ pub(crate) struct ContextUsage {
     pub(crate) limit: u64,
 }
 
-/// What the account may still use.
+/// One quota of the account.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Quota {
@@ -83,11 +83,11 @@ pub(crate) struct Quota {
     pub(crate) entitlement: f64,
     pub(crate) used: f64,
     pub(crate) remaining_percent: f64,
-    /// RFC 3339.
+    /// In RFC 3339.
     pub(crate) resets_at: Option<String>,
 }
 
-/// A prompt before which the session can be taken back.
+/// A prompt before which the session can be rewound.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RewindPoint {
@@ -95,16 +95,16 @@ pub(crate) struct RewindPoint {
     pub(crate) id: String,
     #[serde(rename(deserialize = "userMessage", serialize = "prompt"))]
     pub(crate) prompt: String,
-    /// RFC 3339.
+    /// In RFC 3339.
     pub(crate) timestamp: String,
-    /// The files can be taken back with it.
+    /// Whether the files can be restored along with the conversation.
     pub(crate) can_restore_files: bool,
     pub(crate) file_count: u64,
     pub(crate) lines_added: u64,
     pub(crate) lines_removed: u64,
 }
 
-/// A file that taking back would change.
+/// A file that rewinding would change.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Restored {
@@ -115,23 +115,24 @@ pub(crate) struct Restored {
     pub(crate) lines_removed: u64,
 }
 
-/// What was taken back.
+/// What rewinding did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Rewound {
     pub(crate) events_removed: u64,
     pub(crate) restored: Vec<String>,
-    /// Files that were left as they are, and why: somebody else changed them.
+    /// Files that were not restored, each with the reason: somebody else changed them.
     pub(crate) skipped: Vec<String>,
 }
 
 impl Session {
-    /// Breaks off what the agent is at; the session goes on. While MCP servers start the runtime does so without an answer (measured).
+    /// Aborts the turn; the session goes on. While MCP servers start, the runtime aborts without saying so (docs/copilot-cli.md,
+    /// event-abort).
     pub(crate) async fn interrupt(&self) -> Result<(), SdkError> {
         self.call("session.abort", json!({ "reason": "user_initiated" })).await.map(drop).map_err(SdkError::explain_ended)
     }
 
-    /// Asks the same as a request does by a form, which Mission Control knows how to show; the choice, if somebody makes one.
+    /// Asks by a form what a request asks, because Mission Control can show a form. Returns the choice, if somebody makes one.
     pub(crate) async fn ask_by_form(&self, request: &Request) -> Result<Option<String>, SdkError> {
         let choice = json!({ "type": "string", "title": "Answer", "enum": request.choices });
         let schema = json!({ "type": "object", "properties": { "answer": choice }, "required": ["answer"] });
@@ -140,33 +141,34 @@ impl Session {
         Ok(answer["content"]["answer"].as_str().filter(|_| answer["action"] == "accept").map(ToOwned::to_owned))
     }
 
-    /// Takes such a form back.
+    /// Withdraws such a form.
     pub(crate) async fn withdraw_form(&self, id: &str) -> Result<(), SdkError> {
         let params = json!({ "requestId": id, "result": { "action": "cancel" } });
         self.call("session.ui.handlePendingElicitation", params).await.map(drop)
     }
 
-    /// How many prompts were taken that are not part of the session yet.
+    /// How many accepted prompts are not part of the session yet.
     pub(crate) async fn queued(&self) -> Result<usize, SdkError> {
         let answer = self.call("session.queue.pendingItems", json!({})).await?;
         let count = |field: &str| answer[field].as_array().map_or(0, Vec::len);
         Ok(count("items") + count("steeringMessages"))
     }
 
-    /// Whether it has something to do, also a prompt that was taken out of the queue and has not begun (measured); and whether there is one in
-    /// the queue.
+    /// Returns whether the session has something to do, and whether a prompt is in the queue. A prompt that left the queue and
+    /// has not begun counts for the first only (docs/copilot-cli.md, event-begun).
     pub(crate) async fn is_at_work(&self) -> Result<(bool, bool), SdkError> {
         let activity = self.call("session.metadata.activity", json!({}));
         let (activity, queued) = tokio::try_join!(activity, self.queued())?;
         Ok((activity["hasActiveWork"] == true || queued > 0, queued > 0))
     }
 
-    /// Lets the session go on without the MCP servers that still start: their tools come when they do. Whether there were any.
+    /// Lets the session go on without the MCP servers that still start; their tools come once they are ready. Returns whether
+    /// there were any.
     pub(crate) async fn do_without_servers(&self) -> Result<bool, SdkError> {
         Ok(self.call("session.mcp.moveLoadingToBackground", json!({})).await?["movedToBackground"] == true)
     }
 
-    /// What was changed.
+    /// The files that were changed, compared with `against`.
     pub(crate) async fn changes(&self, against: Against) -> Result<Changes, SdkError> {
         let mode = match against {
             Against::Commit => "unstaged",
@@ -183,7 +185,7 @@ impl Session {
         Ok(Changes { files, base: answer["baseBranch"].as_str().map(ToOwned::to_owned) })
     }
 
-    /// What it used, and what the account may still use.
+    /// What the session used, and the quotas of the account.
     pub(crate) async fn usage(&self) -> Result<Usage, SdkError> {
         let context = json!({ "promptTokenLimit": 0, "outputTokenLimit": 0 });
         let (metrics, context, quota) = tokio::join!(
@@ -192,7 +194,7 @@ impl Session {
             self.call("session.quota.get", json!({})),
         );
         let metrics = metrics.map_err(SdkError::explain_ended)?;
-        // GitHub may be out of reach; what the session itself used is known here.
+        // GitHub may be out of reach, while what the session itself used is known here.
         let (context, quota) = (context.unwrap_or_default(), quota.unwrap_or_default());
         let models = metrics["modelMetrics"].as_object().into_iter().flatten();
         let model = |(model, metrics): (&String, &Value)| {
@@ -221,7 +223,7 @@ impl Session {
         })
     }
 
-    /// The prompts before which it can be taken back, the first one first.
+    /// The prompts before which the session can be rewound, the first one first.
     pub(crate) async fn rewind_points(&self) -> Result<Vec<RewindPoint>, SdkError> {
         let answer = self.call("session.history.listRewindPoints", json!({})).await.map_err(SdkError::explain_ended)?;
         if let Some(why) = answer["unavailableReason"].as_str() {
@@ -231,7 +233,7 @@ impl Session {
         points.map_err(|error| SdkError::UnexpectedAnswer { message: error.to_string() })
     }
 
-    /// What files taking it back to this prompt would change.
+    /// The files that rewinding to this prompt would change.
     pub(crate) async fn preview_rewind(&self, point: &str) -> Result<Vec<Restored>, SdkError> {
         let answer = self.call("session.history.previewRewind", json!({ "eventId": point })).await?;
         if answer["available"] == false {
@@ -241,7 +243,7 @@ impl Session {
         files.map_err(|error| SdkError::UnexpectedAnswer { message: error.to_string() })
     }
 
-    /// Takes it back to before this prompt; with or without the files.
+    /// Rewinds the session to before this prompt, with or without the files.
     pub(crate) async fn rewind(&self, point: &str, files: bool) -> Result<Rewound, SdkError> {
         let mode = if files { "conversation-and-files" } else { "conversation" };
         let answer = self.call("session.history.rewind", json!({ "eventId": point, "mode": mode })).await?;

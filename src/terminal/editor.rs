@@ -1,29 +1,29 @@
-//! A line that is being typed: editing, what was typed before, and the part of it that the screen has room for.
+//! A line that a person types: editing, earlier lines, and the part of the line that the screen has room for.
 
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 use unicode_width::UnicodeWidthChar;
 
-/// A screen that is narrower shows no label.
+/// The narrowest screen that shows a label.
 const LABEL_FROM: usize = 24;
 
 #[derive(Debug)]
 pub(super) struct Editor {
     label: String,
     line: Input,
-    /// Lines to go back to, the last one at the end; after them what is being typed.
+    /// Earlier lines, the latest one at the end, and behind them the line that is being typed.
     earlier: Vec<String>,
-    /// Which of these is shown.
+    /// The index of the line that is shown.
     at: usize,
 }
 
-/// What a key did.
+/// What a key did to the line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Edited {
     GoesOn,
     Done(String),
-    /// It is given up.
+    /// The person gave the line up.
     Dropped(String),
 }
 
@@ -35,7 +35,8 @@ impl Editor {
         Self { label, line: Input::default(), earlier, at }
     }
 
-    /// `in_burst`: no person presses keys that fast. A paste into a terminal that does not bracket it ends no line.
+    /// `in_burst` says that the key came faster than a person presses keys. Enter is then part of a paste into a terminal that
+    /// does not bracket pastes, and ends no line.
     pub(super) fn key(&mut self, mut event: Event, in_burst: bool) -> Edited {
         if let Event::Paste(text) = &event {
             self.insert(&text.replace("\r\n", "\n").replace('\r', "\n"));
@@ -45,7 +46,7 @@ impl Editor {
         if key.kind == KeyEventKind::Release {
             return Edited::GoesOn;
         }
-        // What terminals send as Alt is Meta to the crate.
+        // The crate calls Meta what terminals send as Alt.
         if key.modifiers == KeyModifiers::ALT {
             key.modifiers = KeyModifiers::META;
         }
@@ -65,14 +66,15 @@ impl Editor {
         self.line.value()
     }
 
-    /// What stands in a row of so many columns, and the column of the cursor. `clean` makes text harmless, character by character.
+    /// What stands in a row of this many columns, and the column of the cursor. `clean` makes text harmless, character by
+    /// character.
     pub(super) fn row(&self, columns: usize, clean: impl Fn(&str) -> String) -> (String, usize) {
         let label = if columns < LABEL_FROM { "> ".to_owned() } else { format!("{}> ", self.label) };
         let room = columns.saturating_sub(label.len());
         let mut cells: Vec<(String, usize)> = self.line.value().chars().map(|character| cell(character, &clean)).collect();
         let after = cells.split_off(self.line.cursor().min(cells.len()));
         let mut used: usize = cells.iter().map(|(_, width)| width).sum();
-        // The cursor stays in sight.
+        // The row shows the part of the line that has the cursor in it.
         let mut first = 0;
         while used >= room && first < cells.len() {
             used -= cells[first].1;
@@ -99,7 +101,7 @@ impl Editor {
         self.line = std::mem::take(&mut self.line).with_value(value).with_cursor(cursor + text.chars().count());
     }
 
-    /// Shows another line; what was typed in this one stays there.
+    /// Shows another line. What was typed in the present one stays there.
     fn go_to(&mut self, index: Option<usize>) {
         let Some(index) = index.filter(|index| *index < self.earlier.len()) else { return };
         self.line.value().clone_into(&mut self.earlier[self.at]);
@@ -108,7 +110,8 @@ impl Editor {
     }
 }
 
-/// What stands for a character, in how many columns: new lines and tabs are a part of the text and cannot be shown as they are.
+/// What is shown for a character, and in how many columns. New lines and tabs are part of the text and cannot be shown as they
+/// are.
 fn cell(character: char, clean: impl Fn(&str) -> String) -> (String, usize) {
     let shown = match character {
         '\n' => clean("↵"),

@@ -1,7 +1,7 @@
-//! Keys: single presses only, and the terminal as it was when we leave.
+//! Reads keys as single presses, and leaves the terminal as it was found.
 //!
-//! On Unix the terminal is in cbreak mode (no echo, no line buffer) and not in raw mode: Ctrl-C and Ctrl-Z stay signals, and a line
-//! feed stays a new line for whoever prints.
+//! On Unix the terminal is in cbreak mode (no echo, no line buffer) and not in raw mode, so that Ctrl-C and Ctrl-Z stay signals,
+//! and a line feed stays a new line for every writer.
 
 use std::io;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyM
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// Keys closer together than this were not typed by a person: a paste into a terminal without bracketed paste.
+/// Keys that are closer together than this were not typed by a person, but pasted into a terminal without bracketed paste.
 const BURST: Duration = Duration::from_millis(25);
 
 /// How often it is looked whether the terminal is still there.
 const TERMINAL_POLL: Duration = Duration::from_secs(1);
-/// How often a job in the background looks whether it is in the foreground again: `fg` of a running job is not signalled.
+/// How often a job in the background checks whether it is in the foreground again. No signal tells of the `fg` of a running job.
 const FOREGROUND_POLL: Duration = Duration::from_millis(300);
 
 /// What a keyboard reports.
@@ -23,18 +23,18 @@ const FOREGROUND_POLL: Duration = Duration::from_millis(300);
 pub(super) enum Typed {
     /// A single press; Enter is a new line.
     Key(char),
-    /// For the line that is being typed; whether it came faster than a person presses keys.
+    /// A key for the line that is being typed, and whether it came faster than a person presses keys.
     Edit(Event, bool),
-    /// The size changed, or the program was continued: draw again.
+    /// The size changed, or the program was continued, so the screen is drawn again.
     Redraw,
-    /// Ctrl-Z: the terminal is to be given back, and the program stops.
+    /// Ctrl-Z was pressed: the terminal is given back, and the program stops.
     Suspend,
 }
 
-/// The keyboard of this job's terminal, for as long as this lives.
+/// The keyboard of this job's terminal. Dropping it restores the terminal.
 #[derive(Debug)]
 pub(super) struct Keyboard {
-    /// None while the job is in the background: reading there would stop it.
+    /// `None` while the job is in the background, where reading keys would stop it.
     keys: Option<Keys>,
     /// The terminal went away: there will be no keys any more.
     gone: bool,
@@ -44,11 +44,11 @@ pub(super) struct Keyboard {
 #[derive(Debug)]
 struct Keys {
     events: EventStream,
-    /// A press that counts unless another follows at once.
+    /// A press that counts unless another one follows at once.
     pressed: Option<(char, Instant)>,
-    /// Presses before this belong to a burst.
+    /// A press before this moment belongs to a burst.
     burst_until: Instant,
-    // Last, so that the terminal is restored after the reader is gone.
+    // The field is the last one, so that the terminal is restored after the reader is gone.
     _mode: mode::Mode,
 }
 
@@ -67,7 +67,7 @@ impl Keyboard {
         Ok(())
     }
 
-    /// Whether keys are read: not while the job is in the background.
+    /// Whether keys are read. They are not while the job is in the background.
     pub(super) fn is_active(&self) -> bool {
         self.keys.is_some()
     }
@@ -78,7 +78,7 @@ impl Keyboard {
         jobs::stop();
     }
 
-    /// `line`: a line is being typed, to which every key belongs.
+    /// Waits for a key. `line` says that a line is being typed, to which every key belongs.
     pub(super) async fn next(&mut self, line: bool) -> Typed {
         let typed = async {
             if self.gone {
@@ -100,13 +100,13 @@ impl Keyboard {
         };
         match input {
             Some(Typed::Redraw) => {
-                // Continued, maybe in the foreground now; a terminal that cannot be taken has no keys.
+                // The program was continued, maybe in the foreground now. If the terminal cannot be taken, there are no keys.
                 let _ = self.take();
                 Typed::Redraw
             }
             Some(input) => input,
             None => {
-                // A signal is to follow, unless it is ignored (`nohup`).
+                // The terminal went away. A signal should follow; if none does, this loop must not spin.
                 self.keys = None;
                 self.gone = jobs::terminal_is_gone();
                 sleep(FOREGROUND_POLL).await;
@@ -117,7 +117,7 @@ impl Keyboard {
 }
 
 impl Keys {
-    /// A key for the line that is being typed; None: there will be no more.
+    /// The next key for the line that is being typed; `None` if there will be no more.
     async fn edit(&mut self) -> Option<Typed> {
         loop {
             match self.events.next().await?.ok()? {
@@ -133,7 +133,7 @@ impl Keys {
         }
     }
 
-    /// A press of a single key; None: there will be no more.
+    /// The next single press; `None` if there will be no more.
     async fn press(&mut self) -> Option<Typed> {
         loop {
             let event = match self.pressed {
@@ -156,19 +156,19 @@ impl Keys {
                     } else if let Some(character) = character(&key) {
                         self.pressed = Some((character, now + BURST));
                     } else {
-                        // An arrow, a function key: counts for the burst alone.
+                        // An arrow or a function key does nothing here, but it counts as part of a burst.
                         self.burst_until = now + BURST;
                     }
                 }
                 Event::Resize(..) => return Some(Typed::Redraw),
-                // Pasted text is a `Paste` event, where the terminal brackets it.
+                // A terminal that brackets pastes sends pasted text as a `Paste` event, so that none of it acts as a key.
                 _ => {}
             }
         }
     }
 }
 
-/// The character that a key stands for, if it does something.
+/// The character that a key stands for, if that key does something.
 fn character(key: &KeyEvent) -> Option<char> {
     match key.code {
         KeyCode::Char(character) if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => Some(character),
@@ -203,7 +203,7 @@ mod mode {
             wanted.special_codes[SpecialCodeIndex::VTIME] = 0;
             rustix::termios::tcsetattr(stdin, OptionalActions::Now, &wanted)?;
             let mode = Self { found };
-            // Typed before the keys were shown: meant for something else.
+            // What was typed before the keys were shown was meant for something else.
             rustix::termios::tcflush(stdin, QueueSelector::IFlush)?;
             if !is_full() {
                 let _ = crossterm::execute!(io::stderr(), EnableBracketedPaste);
@@ -214,13 +214,13 @@ mod mode {
 
     impl Drop for Mode {
         fn drop(&mut self) {
-            // In the background this would stop the program.
+            // In the background, changing the terminal's mode would stop the program.
             if super::jobs::in_foreground() {
                 let stdin = rustix::stdio::stdin();
                 let _ = rustix::termios::tcflush(stdin, QueueSelector::IFlush);
                 let _ = rustix::termios::tcsetattr(stdin, OptionalActions::Now, &self.found);
             }
-            // A terminal that was stopped (Ctrl-S) would keep us for ever.
+            // Waiting for output on a terminal that was stopped (Ctrl-S) would take for ever.
             if !is_full() {
                 let _ = crossterm::execute!(io::stderr(), DisableBracketedPaste);
             }
@@ -277,8 +277,8 @@ mod jobs {
         rustix::termios::tcgetpgrp(rustix::stdio::stdin()).is_ok_and(|group| group == getpgrp())
     }
 
-    /// Returns when the program was continued. Without a shell that could continue it (no job control: the process group is the
-    /// session's first) it does not stop.
+    /// Returns once the program was continued. Where no shell could continue it (the process group is the first one of its
+    /// process session, so there is no job control), it does not stop.
     pub(super) fn stop() {
         if getsid(None).is_ok_and(|session| session != getpgrp()) {
             let _ = kill_process(getpid(), Signal::STOP);
@@ -288,7 +288,7 @@ mod jobs {
 
 #[cfg(windows)]
 mod mode {
-    //! Console input is read as key records, which no mode stands between; Ctrl-C stays a signal.
+    //! Console input is read as key records, which are the same in every mode. Ctrl-C stays a signal.
 
     #[derive(Debug)]
     pub(super) struct Mode;

@@ -1,7 +1,7 @@
-//! Writing without waiting: a reader that does not read on must hold up neither signals nor the session.
+//! Writes without waiting, because a reader that stops reading must hold up neither signals nor the session.
 //!
-//! One thread writes to both streams, in order. Who writes waits a moment for the outcome at most; what is still to be written tells
-//! whether the reader has stalled.
+//! One thread writes to both streams, in order. A caller waits for the outcome for a moment at most; the number of unwritten
+//! texts tells whether the reader has stalled.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,14 +9,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use std::{io, thread};
 
-/// How long a line of data waits to hear whether anybody reads: a pipe without a reader says so at once.
+/// How long a line of data waits for its outcome. A pipe without a reader reports that at once.
 const OUTCOME: Duration = Duration::from_millis(200);
-/// How long the end waits for a reader that is only slow.
+/// How long the end of the program waits for a reader that is only slow.
 const DRAIN: Duration = Duration::from_millis(500);
-/// So many writes that wait make a stalled reader: more than any burst of our own has.
+/// This many unwritten texts make a reader a stalled one. No burst of our own has so many.
 const STALLED: usize = 64;
 
-/// Where a text goes.
+/// The stream that a text goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
     Stdout,
@@ -26,17 +26,17 @@ pub(super) enum Stream {
 struct Job {
     stream: Stream,
     text: String,
-    /// Who wants to know the outcome.
+    /// Where the outcome is sent, if somebody waits for it.
     outcome: Option<Sender<io::Result<()>>>,
 }
 
-/// The thread that writes; dropping this waits for it, but not for ever.
+/// The thread that writes. Dropping this waits until all is written, but not for ever.
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: Sender<Job>,
-    /// How many of them are not written yet.
+    /// How many texts are not written yet.
     waiting: Arc<AtomicUsize>,
-    /// The last line of data was not written in time.
+    /// Whether the last line of data was not written in time.
     late: AtomicBool,
 }
 
@@ -49,12 +49,13 @@ impl Writer {
         Self { jobs, waiting, late: AtomicBool::new(false) }
     }
 
-    /// Writes when the reader lets us.
+    /// Writes a text once the reader lets it through.
     pub(super) fn write(&self, stream: Stream, text: String) {
         self.send(stream, text, None);
     }
 
-    /// Writes and says whether that worked; also where it is not known in a moment: that shows as a stall. `patient`: waits until it is known.
+    /// Writes a text and returns the outcome. An outcome that takes longer than a moment counts as success, and shows as a stall;
+    /// `patient` waits for it instead.
     pub(super) fn write_data(&self, text: String, patient: bool) -> io::Result<()> {
         let told = self.send_and_hear(text);
         if patient {
@@ -73,19 +74,19 @@ impl Writer {
 
     fn send(&self, stream: Stream, text: String, outcome: Option<Sender<io::Result<()>>>) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        // The thread lives as long as this.
+        // The thread lives as long as `self`, so sending cannot fail.
         let _ = self.jobs.send(Job { stream, text, outcome });
     }
 
-    /// Whether whoever reads our output has stopped to read.
+    /// Whether the reader of our output has stopped reading.
     pub(super) fn is_stalled(&self) -> bool {
         let waiting = self.waiting.load(Ordering::Relaxed);
         waiting > STALLED || (waiting > 0 && self.late.load(Ordering::Relaxed))
     }
 
-    /// Waits until all is written, or a reader has had its time.
+    /// Waits until all is written, or the reader has had its time.
     pub(super) fn drain(&self) {
-        // Writes come in order: nothing at all is written once everything is.
+        // Texts are written in order, so once this empty one is written, all others are.
         let _ = self.send_and_hear(String::new()).recv_timeout(DRAIN);
     }
 }
@@ -97,7 +98,7 @@ impl Drop for Writer {
 }
 
 fn write_all(todo: &Receiver<Job>, waiting: &AtomicUsize) {
-    // Why stdout takes no more: nobody may have heard of it, and a text of nothing would seem to succeed.
+    // Why stdout takes no more. It is kept because nobody may have heard of it, and writing an empty text would seem to succeed.
     let mut gone: Option<io::ErrorKind> = None;
     for Job { stream, text, outcome } in todo {
         let written = match (stream, gone) {
@@ -107,13 +108,13 @@ fn write_all(todo: &Receiver<Job>, waiting: &AtomicUsize) {
         };
         waiting.fetch_sub(1, Ordering::Relaxed);
         if let Some(outcome) = outcome {
-            // Who asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = outcome.send(written);
         }
     }
 }
 
-/// One write, so that lines of several processes do not mix.
+/// Writes a text in one call, so that lines of several processes do not mix.
 fn write(stream: &mut impl io::Write, text: &str) -> io::Result<()> {
     stream.write_all(text.as_bytes())?;
     stream.flush()

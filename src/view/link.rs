@@ -1,4 +1,4 @@
-//! The Mission Control link: checked, shown, drawn, saved.
+//! The link to Mission Control: shown, drawn as a QR code, saved to a file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::output::Update;
 use crate::qr::{Code, Misfit, Request, StyleChoice};
 use crate::text::line::{Line, Tone};
 
-/// How the link is drawn and saved.
+/// How the code of a link is drawn and saved.
 #[derive(Debug)]
 pub(crate) struct QrOptions {
     when: When,
@@ -24,7 +24,7 @@ pub(crate) struct QrOptions {
 }
 
 impl QrOptions {
-    /// Refuses a file that cannot be written, before anything is started.
+    /// Reads the options. A file that cannot be written is refused here, before anything is started.
     pub(crate) fn new(args: QrArgs) -> Result<Self, UsageError> {
         let style = match setting(args.qr_style, env::QR_STYLE, |config| config.qr_style.as_ref(), word)?.unwrap_or(QrStyle::Auto)
         {
@@ -43,7 +43,7 @@ impl QrOptions {
 }
 
 impl QrOptions {
-    /// Where nobody would see it.
+    /// The options where nobody would see a code.
     pub(crate) fn none() -> Self {
         Self { when: When::Never, request: Request { style: StyleChoice::Auto, invert: false }, file: None }
     }
@@ -57,7 +57,7 @@ fn check_file(file: &Path) -> Result<(), UsageError> {
         ));
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Whether a file can be made is only known by making one.
+    // Only making a file tells whether a file can be made.
     match tempfile::NamedTempFile::new_in(folder) {
         Ok(_) => Ok(()),
         Err(_) => Err(UsageError::new(
@@ -71,9 +71,10 @@ fn extension(file: &Path) -> Option<String> {
     Some(file.extension()?.to_str()?.to_ascii_lowercase())
 }
 
-/// Saves the link's code, where a file was named, and draws it on stderr, where it can be seen and fits; says why where it does not.
+/// Saves the code if a file was named, and draws it on stderr if it can be seen there and fits. If it does not fit, a line says
+/// why.
 ///
-/// `above`: the rows of what was just printed and should stay in sight with the code.
+/// `above` is the number of rows that were just printed and should stay in sight with the code.
 pub(crate) fn draw(context: &mut Context<'_>, link: &str, qr: &QrOptions, above: usize) {
     let Ok(code) = Code::new(link) else {
         caution(context, "the link is too long for a QR code");
@@ -87,7 +88,7 @@ pub(crate) fn draw(context: &mut Context<'_>, link: &str, qr: &QrOptions, above:
     show(context, &code, qr.when, qr.request, above);
 }
 
-/// Prints the code to stdout, where it is what was asked for, and saves it.
+/// Prints the code to stdout, where it is the data, and saves it.
 pub(crate) fn print(context: &mut Context<'_>, link: &str, qr: &QrOptions) -> anyhow::Result<()> {
     let Ok(code) = Code::new(link) else { anyhow::bail!("the link is too long for a QR code: {link}") };
     if let Some(file) = &qr.file {
@@ -102,7 +103,7 @@ pub(crate) fn print(context: &mut Context<'_>, link: &str, qr: &QrOptions) -> an
     Ok(context.terminal.print(&(code.draw(drawing).join("\n") + "\n"))?)
 }
 
-/// What `q` does: also where the code was not to be drawn at the start.
+/// Draws the code for the key `q`, also if it was not to be drawn at the start.
 pub(crate) fn draw_again(context: &mut Context<'_>, link: &str, qr: &QrOptions) {
     let when = if qr.when == When::Never { When::Auto } else { qr.when };
     if let Ok(code) = Code::new(link) {
@@ -110,7 +111,7 @@ pub(crate) fn draw_again(context: &mut Context<'_>, link: &str, qr: &QrOptions) 
     }
 }
 
-/// The keys of a link: its code, the browser, the clipboard.
+/// Acts on the keys of a link: for its code, the browser and the clipboard.
 pub(crate) fn key(context: &mut Context<'_>, link: &str, demo: bool, qr: &QrOptions, key: char) {
     let say = |context: &mut Context<'_>, text: &str| context.terminal.say(&Line::new(Tone::Dim, text));
     match key {
@@ -131,7 +132,7 @@ pub(crate) fn key(context: &mut Context<'_>, link: &str, demo: bool, qr: &QrOpti
 fn show(context: &mut Context<'_>, code: &Code, when: When, request: Request, above: usize) {
     let Some((surface, bounded)) = context.terminal.surface(when).filter(|_| !context.json) else { return };
     let drawing = if bounded {
-        // Below it there is the last line alone. What is above may scroll away before the code has to go.
+        // Only the last line stands below the code. If the code does not fit with what is above it, that may scroll away.
         let reserved = u16::try_from(above + 1).unwrap_or(u16::MAX);
         code.fit(request, surface, reserved).or_else(|_| code.fit(request, surface, 1))
     } else {
@@ -154,13 +155,13 @@ fn show(context: &mut Context<'_>, code: &Code, when: When, request: Request, ab
     }
 }
 
-/// Writes the code to a file, by its ending.
+/// Writes the code to a file, in the format that its name ends in.
 fn save(code: &Code, file: &Path) -> std::io::Result<()> {
     let content = if extension(file).as_deref() == Some("png") { code.to_png() } else { code.to_svg().into_bytes() };
     fs::write(file, content)
 }
 
 fn caution(context: &mut Context<'_>, text: &str) {
-    // Where nobody reads stdout any more, the next line shows it.
+    // If nobody reads stdout any more, the next line that is written finds that out.
     let _ = context.tell(&Update::Caution(text.to_owned()));
 }
