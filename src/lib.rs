@@ -40,6 +40,7 @@ use os::{env, hook_command};
 use report::Report;
 use session::handover;
 use terminal::{Talk, Terminal};
+use text::redact;
 
 /// Runs the program with its arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -61,6 +62,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return ExitCode::from(not_parsed(&error, asked_for_json)),
     };
     logging::init(cli.global.verbose);
+    remember_secrets();
     let json = cli.global.json;
     let color = settings::without_config(cli.global.color, env::COLOR, settings::word);
     let color_or_auto = color.as_ref().ok().copied().flatten().unwrap_or(model::When::Auto);
@@ -75,6 +77,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let code = dispatch(cli, &mut terminal).unwrap_or_else(|error| fail(&mut terminal, json, &error).code());
     ExitCode::from(code)
+}
+
+/// What the Copilot CLI shows to GitHub, and others may repeat.
+fn remember_secrets() {
+    env::TOKENS.into_iter().filter_map(env::get).for_each(|token| redact::remember(&token));
 }
 
 /// Help and version, which go to stdout with 0, and arguments that are wrong.
@@ -92,6 +99,7 @@ fn not_parsed(error: &clap::Error, json: bool) -> u8 {
 
 fn hidden(run: impl AsyncFnOnce(&mut Terminal) -> anyhow::Result<u8>) -> ExitCode {
     logging::init(0);
+    remember_secrets();
     let mut terminal = Terminal::new(model::When::Never, Talk { quiet: true, ..Talk::default() });
     let code = block_on(run(&mut terminal)).unwrap_or_else(|error| fail(&mut terminal, false, &error).code());
     ExitCode::from(code)

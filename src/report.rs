@@ -7,6 +7,7 @@ use crate::error::{
 use crate::os::state_dir::StateError;
 use crate::repo::RepoError;
 use crate::sdk::SdkError;
+use crate::text::redact::redacted;
 
 /// What the user is told about an error.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(crate) struct Report {
 
 impl Report {
     fn new(exit: Exit, reason: &'static str, error: &anyhow::Error) -> Self {
-        Self { exit, reason, message: format!("{error:#}"), hints: Vec::new() }
+        Self { exit, reason, message: redacted(&format!("{error:#}")), hints: Vec::new() }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {

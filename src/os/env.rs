@@ -52,6 +52,9 @@ pub(crate) const CONNECTION_TOKEN: &str = "COPILOT_CONNECTION_TOKEN";
 /// Tests only: what the stand-in runtime plays instead of the built-in demo.
 pub(crate) const DEMO_SCRIPT: &str = "COPILOT_REMOTE_DEMO_SCRIPT";
 
+/// Those that hold a token for GitHub, in the order in which the Copilot CLI takes them.
+pub(crate) const TOKENS: [&str; 3] = ["COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"];
+
 /// The value of a variable; an empty one counts as not set.
 pub(crate) fn get_os(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::event::Warning;
+use crate::text::redact::redacted;
 
 /// The messages carry the runtime's own words where it has some; the form of those words was measured on CLI 1.0.102.
 #[derive(Debug, thiserror::Error)]
@@ -104,11 +105,11 @@ impl SdkError {
     /// A failed call, as the SDK reports it.
     pub(super) fn from_call(method: &'static str, error: &github_copilot_sdk::Error) -> Self {
         if error.is_transport_failure() {
-            return Self::Connection(error.to_string());
+            return Self::Connection(redacted(&error.to_string()));
         }
         let message = error.message().map_or_else(|| error.to_string(), ToOwned::to_owned);
-        let message = message.strip_prefix(&format!("Request {method} failed with message: ")).unwrap_or(&message).to_owned();
-        Self::Rpc { method, code: error.rpc_code().unwrap_or_default(), message }
+        let message = message.strip_prefix(&format!("Request {method} failed with message: ")).unwrap_or(&message);
+        Self::Rpc { method, code: error.rpc_code().unwrap_or_default(), message: redacted(message) }
     }
 
     /// That the session is not there any more, told from the words of the runtime's error.

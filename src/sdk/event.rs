@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::form::{self, Field};
 use super::{Managed, Rule};
+use crate::text::redact::redacted;
 
 /// What is logged in a session for the sake of its link: nobody is to see it.
 pub(super) const NUDGE: &str = "copilot-remote looks after the link";
@@ -263,15 +264,15 @@ impl Event {
             "session.info" => match data["url"].as_str() {
                 Some(url) if data["infoType"] == "remote" => Self::Link { url: url.to_owned() },
                 None if data["message"] == NUDGE => Self::Other,
-                _ => Self::Notice { message: text(data, "message") },
+                _ => Self::Notice { message: reason(data, "message") },
             },
             "session.remote_steerable_changed" => Self::Steerable(data["remoteSteerable"] == true),
             "session.warning" => Self::Warning(Warning {
-                message: text(data, "message"),
+                message: reason(data, "message"),
                 kind: text(data, "warningType"),
                 remediation: remediation(&data["remediation"]),
             }),
-            "session.error" => Self::Failed { message: text(data, "message") },
+            "session.error" => Self::Failed { message: reason(data, "message") },
             "user.message" => Self::Prompt {
                 id: text(data, "messageId"),
                 text: text(data, "content"),
@@ -308,7 +309,7 @@ impl Event {
             "subagent.deselected" => Self::Agent(None),
             "session.managed_settings_resolved" => Self::Managed(Managed::parse(data)),
             "session.managed_settings_enforced" => {
-                Self::Warning(Warning { message: text(data, "message"), kind: "managed".to_owned(), remediation: None })
+                Self::Warning(Warning { message: reason(data, "message"), kind: "managed".to_owned(), remediation: None })
             }
             "pending_messages.modified" => Self::Queue,
             "session.mcp_server_status_changed" => server(data),
@@ -399,7 +400,7 @@ fn server(data: &Value) -> Event {
     let state = match data["status"].as_str() {
         Some("pending") => ServerState::Starting,
         // The CLI brings one of its own, which goes without saying.
-        Some("failed") if data["configSource"] != "builtin" => ServerState::Failed(text(data, "error")),
+        Some("failed") if data["configSource"] != "builtin" => ServerState::Failed(reason(data, "error")),
         Some("needs-auth") => {
             let what = format!("the MCP server {name} wants you to sign in");
             let mut wanted = request(data, RequestKind::SignIn, what);
@@ -451,6 +452,11 @@ impl Attached {
 
 fn text(data: &Value, field: &str) -> String {
     data[field].as_str().unwrap_or_default().to_owned()
+}
+
+/// What went wrong, in words that may be those of GitHub, a proxy or a server of tools.
+fn reason(data: &Value, field: &str) -> String {
+    redacted(data[field].as_str().unwrap_or_default())
 }
 
 /// A word, or an object with the word in `type` or `action`.

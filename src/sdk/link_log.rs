@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::text::redact::redacted;
+
 /// So much is read at once; a flood is read over some looks.
 const MOST: u64 = 1024 * 1024;
 
@@ -119,7 +121,7 @@ impl Sign {
         let word = |name: &str| details[name].as_str().map(ToOwned::to_owned);
         // "Some(404)"
         let status = word("status").and_then(|status| Some(format!("HTTP {}", status.strip_prefix("Some(")?.strip_suffix(')')?)));
-        let why = word("error").or(status).unwrap_or_default();
+        let why = redacted(&word("error").or(status).unwrap_or_default());
         let control_id = why.split_once("/agents/sessions/").and_then(|(_, rest)| rest.split('/').next()).map(ToOwned::to_owned);
         let events = details["event_count"].as_u64().or_else(|| details["dropped_events"].as_u64());
         Some(Self { trouble, why, control_id, events })
@@ -179,6 +181,8 @@ mod tests {
         assert_eq!((sign.control_id.as_deref(), sign.events), (Some("mc-1"), Some(3)));
         let sign = Sign::parse(LINES[2].0).unwrap();
         assert_eq!((sign.why.as_str(), sign.events, sign.control_id), ("HTTP 404", Some(1), None));
+        let echoed = LINES[3].0.replace("\"x\"", "\"Authorization: Bearer gho_5ecret0f7he7est5\"");
+        assert_eq!(Sign::parse(&echoed).unwrap().why, "Authorization: …");
         // Somebody's words.
         for words in ["", "x ", "2026-01-01T00:00:00.000Z [INFO] said: ", "yesterday [WARNING] "] {
             let at = LINES[2].0.find("[rust").unwrap();

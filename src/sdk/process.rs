@@ -15,6 +15,7 @@ use super::{Cli, DEMO_RUNTIME, SdkError, Server};
 use crate::os::env;
 use crate::os::process_id::Identity;
 use crate::os::state_dir::OUTPUT;
+use crate::text::redact::redacted;
 
 /// How often the log is looked at for the port line.
 const PORT_POLL: Duration = Duration::from_millis(5);
@@ -136,7 +137,7 @@ fn connection_token() -> Result<Secret, SdkError> {
 /// The last lines, for an error message.
 fn tail(output: &str) -> String {
     let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(5)..].join("\n")
+    redacted(&lines[lines.len().saturating_sub(5)..].join("\n"))
 }
 
 fn describe(status: &io::Result<ExitStatus>) -> String {

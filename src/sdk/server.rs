@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::{Runtime, SdkError};
 use crate::os::process_id::{self, Identity};
 use crate::os::state_dir::OUTPUT;
+use crate::text::redact;
 
 /// The runtime needs 0.1 to 0.4 s to tell Mission Control of every session and to exit (measured); on a bad link longer.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
@@ -37,16 +38,30 @@ pub(crate) struct Server {
 
 /// What clients show to connect. Is written to files that only the user can read, and never shown.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "String", into = "String")]
 pub(crate) struct Secret(String);
 
 impl Secret {
     pub(crate) fn new(text: String) -> Self {
+        // Whoever it is shown to may repeat it.
+        redact::remember(&text);
         Self(text)
     }
 
     pub(super) fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<Secret> for String {
+    fn from(secret: Secret) -> Self {
+        secret.0
     }
 }
 
