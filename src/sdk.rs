@@ -22,6 +22,7 @@ mod progress;
 mod prompt;
 mod rule;
 mod runtime;
+mod sed;
 mod server;
 mod session;
 mod shell;
