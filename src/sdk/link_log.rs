@@ -2,7 +2,7 @@
 //! success (measured, CLI 1.0.102). The conformance tests hold the form of the lines.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::os::private_file::Private;
 use crate::text::redact::redacted;
 
 /// So much is read at once; a flood is read over some looks.
@@ -79,7 +80,7 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// The whole lines after `from`, which is moved behind them.
 fn new_lines(file: &Path, from: &mut u64) -> Option<String> {
-    let mut file = File::open(file).ok()?;
+    let mut file = Private::reading().open(file).ok()?;
     if file.metadata().ok()?.len() < *from {
         // It was cut.
         *from = 0;

@@ -1,8 +1,6 @@
 //! A Copilot CLI that is being started: until it listens, it is ours to end.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -13,6 +11,7 @@ use tokio::time::timeout;
 use super::server::Secret;
 use super::{Cli, DEMO_RUNTIME, SdkError, Server};
 use crate::os::env;
+use crate::os::private_file::Private;
 use crate::os::process_id::Identity;
 use crate::os::state_dir::OUTPUT;
 use crate::text::redact::redacted;
@@ -35,7 +34,8 @@ impl Process {
     pub(crate) fn spawn(cli: &Cli, logs: TempDir) -> Result<Self, SdkError> {
         let log_dir = logs.path();
         let output = log_dir.join(OUTPUT);
-        let log = create_private(&output)
+        let log = Private::fresh()
+            .open(&output)
             .map_err(|source| SdkError::Io { what: format!("{} cannot be written", output.display()), source })?;
         // Lasts as long as anybody has the file open, so as long as the runtime lives: its logs are then not removed as old. Where files
         // cannot be locked, they may be.
@@ -109,14 +109,6 @@ impl Drop for Process {
             let _ = child.start_kill();
         }
     }
-}
-
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create_new(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// 128 random bits in hexadecimal.

@@ -3,12 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fmt, fs, io};
+use std::{fmt, fs};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
 use super::{Runtime, SdkError};
+use crate::os::private_file;
 use crate::os::process_id::{self, Identity};
 use crate::os::state_dir::OUTPUT;
 use crate::text::redact;
@@ -19,6 +20,8 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 const TERMINATE_DEADLINE: Duration = Duration::from_secs(2);
 /// A killed process is gone at once, unless the kernel holds it.
 const KILL_DEADLINE: Duration = Duration::from_secs(1);
+/// Until it listens it prints some lines; what floods its log is not read to its end.
+const MOST_PRINTED: u64 = 16 * 1024 * 1024;
 /// How often a process is looked at until it is gone.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -168,8 +171,7 @@ impl Server {
 
     /// What it printed so far.
     pub(super) fn printed(&self) -> String {
-        let output =
-            self.log_dir.as_ref().map(|folder| folder.join(OUTPUT)).map_or_else(|| Err(io::ErrorKind::NotFound.into()), fs::read);
+        let output = self.log_dir.as_ref().and_then(|folder| private_file::read_start(&folder.join(OUTPUT), MOST_PRINTED).ok());
         output.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 }

@@ -30,17 +30,14 @@ pub(crate) fn redacted(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {
-        match credential(&text, at) {
-            Some((from, to)) => {
-                clean.push_str(&text[at..from]);
-                clean.push_str(STRUCK);
-                at = to;
-            }
-            None => {
-                let character = text[at..].chars().next().unwrap_or_default();
-                clean.push(character);
-                at += character.len_utf8();
-            }
+        if let Some((from, to)) = credential(&text, at) {
+            clean.push_str(&text[at..from]);
+            clean.push_str(STRUCK);
+            at = to;
+        } else {
+            let character = text[at..].chars().next().unwrap_or_default();
+            clean.push(character);
+            at += character.len_utf8();
         }
     }
     clean
