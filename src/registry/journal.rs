@@ -13,7 +13,7 @@ use crate::model::{Activity, Remote};
 use crate::os::private_file::Private;
 use crate::os::state_dir::{self, StateError};
 use crate::sdk::{Field, Request, RequestKind, Tool, Warning};
-use crate::text::line::Line;
+use crate::text::line::{Line, Tone};
 
 /// A longer file becomes the old one, in place of the one before: so a session that lives for weeks keeps no more than two.
 const LONGEST: u64 = if cfg!(test) { 4 * 1024 } else { 16 * 1024 * 1024 };
@@ -135,7 +135,7 @@ impl Journal {
     /// One write a line, so that readers and the next host see whole lines.
     fn write(&mut self, lines: Vec<Line>, event: Option<String>) -> Result<(), StateError> {
         let record = Record { time: Timestamp::now(), activity: self.activity, lines, event };
-        let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
+        let written = to_line(record).map_err(io::Error::from).and_then(|mut line| {
             if self.broken {
                 line.insert(0, b'\n');
             }
@@ -164,6 +164,18 @@ impl Journal {
         self.length = 0;
         Ok(())
     }
+}
+
+/// A record as readers take it: of one that is too long only that it was there.
+fn to_line(mut record: Record) -> serde_json::Result<Vec<u8>> {
+    let line = serde_json::to_vec(&record)?;
+    // With what is put around it.
+    if (line.len() as u64) < LONGEST_LINE - 2 {
+        return Ok(line);
+    }
+    record.event = None;
+    record.lines = vec![Line::new(Tone::Attention, "something happened that is too long to be kept here")];
+    serde_json::to_vec(&record)
 }
 
 /// Whether nothing is missing at the end of a file.
@@ -356,6 +368,23 @@ mod tests {
         assert!(lines.windows(2).all(|pair| pair[1] == pair[0] + 1) && lines.len() > 30, "{lines:?}");
         journal.remove();
         assert_eq!(std::fs::read_dir(folder.path().join("logs")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_record_that_is_too_long_leaves_the_journal_readable() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("logs")).unwrap();
+        let registry = Registry { folder: folder.path().to_owned() };
+        let path = registry.journal_file("a");
+        let file = super::open(&path).unwrap();
+        let (activity, written) = (super::Activity::Idle, super::Activity::Idle);
+        let mut journal = super::Journal { file, path, length: 0, activity, written, broken: false };
+        for text in ["x".repeat(100_000), "after".to_owned()] {
+            journal.add(vec![Line::new(Tone::Plain, text)], None).unwrap().unwrap();
+        }
+        let mut reader = registry.read_journal("a").unwrap().unwrap();
+        let mut next = || reader.next().unwrap().unwrap().lines.remove(0).text;
+        assert_eq!((next().as_str(), next().as_str()), ("something happened that is too long to be kept here", "after"));
     }
 
     /// What lies in the place of a journal, and is none, holds nobody up.

@@ -275,7 +275,7 @@ impl Event {
             "session.error" => Self::Failed { message: reason(data, "message") },
             "user.message" => Self::Prompt {
                 id: text(data, "messageId"),
-                text: text(data, "content"),
+                text: bounded(text(data, "content")),
                 // Prompts of Mission Control carry `source: "command-<id>"` (measured).
                 origin: match data["source"].as_str() {
                     Some(source) if source.starts_with("command-") => Origin::MissionControl,
@@ -286,7 +286,7 @@ impl Event {
             "assistant.message" => match text(data, "content") {
                 // A message that only calls tools has no text.
                 said if said.trim().is_empty() => Self::Other,
-                said => Self::Said { text: said },
+                said => Self::Said { text: bounded(said) },
             },
             "tool.execution_start" => tool(data),
             "tool.execution_complete" => {
@@ -452,6 +452,17 @@ impl Attached {
 
 fn text(data: &Value, field: &str) -> String {
     data[field].as_str().unwrap_or_default().to_owned()
+}
+
+/// The beginning of a text that no person reads to its end: it is kept in several places, each as long as the session.
+fn bounded(mut text: String) -> String {
+    const MOST: usize = 1024 * 1024;
+    if text.len() > MOST {
+        text.truncate(text.floor_char_boundary(MOST));
+        text.shrink_to_fit();
+        text.push_str("… (it goes on; all of it is in the Copilot CLI's own log)");
+    }
+    text
 }
 
 /// What went wrong, in words that may be those of GitHub, a proxy or a server of tools.
