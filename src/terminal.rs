@@ -18,7 +18,7 @@ use crate::model::When;
 use crate::os::env;
 use crate::qr;
 use crate::text::line::{Line, Tone};
-use crate::text::{progress, sanitise};
+use crate::text::{progress, redact, sanitise};
 use editor::{Edited, Editor};
 use keyboard::{Keyboard, Typed};
 use writer::{Stream, Writer};
@@ -438,7 +438,8 @@ pub(crate) fn log_line(bytes: &[u8]) {
     for line in String::from_utf8_lossy(bytes).lines() {
         // Lost where nobody reads on: the log must not hold up what it tells of.
         if !is_full() {
-            let _ = writeln!(io::stderr(), "{}", sanitise::sanitised(line));
+            // The SDK writes down errors in the words of others.
+            let _ = writeln!(io::stderr(), "{}", sanitise::sanitised(&redact::redacted(line)));
         }
     }
 }
