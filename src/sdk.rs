@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod events;
 mod form;
+mod home;
 mod link;
 mod link_log;
 mod locate;

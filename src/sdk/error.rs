@@ -16,6 +16,8 @@ pub(crate) enum SdkError {
     CliUnusable { program: PathBuf, reason: String },
     #[error("the Copilot CLI {} ended before it was ready ({status}){}", program.display(), quoted(output))]
     CliExited { program: PathBuf, status: String, output: String },
+    #[error("the Copilot CLI cannot write to its own folder {}: {reason}", folder.display())]
+    HomeUnusable { folder: PathBuf, reason: String },
     #[error("the Copilot CLI{}, version {version}, is too {}: {why}", at(program), if *new { "new" } else { "old" })]
     Incompatible { program: PathBuf, version: String, new: bool, why: String },
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::server::Secret;
-use super::{Cli, DEMO_RUNTIME, SdkError, Server};
+use super::{Cli, DEMO_RUNTIME, SdkError, Server, home};
 use crate::os::env;
 use crate::os::private_file::Private;
 use crate::os::process_id::Identity;
@@ -25,6 +25,8 @@ pub(crate) struct Process {
     /// None: released.
     child: Option<Box<dyn ChildWrapper>>,
     server: Server,
+    /// It has no home.
+    demo: bool,
 }
 
 impl Process {
@@ -71,7 +73,7 @@ impl Process {
             token: Some(token),
             log_dir: Some(logs.keep()),
         };
-        Ok(Self { child: Some(child), server })
+        Ok(Self { child: Some(child), server, demo: cli.demo })
     }
 
     /// What is known of it so far.
@@ -84,6 +86,10 @@ impl Process {
         while self.server.look_for_address().is_none() {
             let Some(child) = &mut self.child else { break };
             if let Ok(status) = timeout(PORT_POLL, child.inner_mut().wait()).await {
+                // It ends without a word then (measured).
+                if let (false, Err((folder, reason))) = (self.demo, home::check()) {
+                    return Err(SdkError::HomeUnusable { folder, reason });
+                }
                 return Err(SdkError::CliExited {
                     program: self.server.program.clone(),
                     status: describe(&status),
