@@ -100,7 +100,7 @@ async fn open(
     let time_limit = args.limit.time_limit;
     let slug = repository.as_ref().map(|repository| repository.slug.clone());
     let directory = context.directory.clone();
-    let resume = again.map(|Again { which, ask }| resume::Wanted { which, repository: slug, directory, ask });
+    let resume = again.map(|Again { which, ask }| resume::Wanted { which, repository: slug, directory, ask, lost: Vec::new() });
     let plan = Plan {
         deadline,
         runtime,
