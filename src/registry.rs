@@ -172,6 +172,14 @@ fn read<T: DeserializeOwned>(file: &Path) -> Option<Result<T, String>> {
     Some(serde_json::from_value(value).map_err(|error| error.to_string()))
 }
 
+#[cfg(test)]
+impl Registry {
+    /// In a folder of a test's.
+    pub(crate) fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+}
+
 /// Reads a file as an entry of a session.
 #[cfg(test)]
 pub(crate) fn read_any(file: &Path) -> Option<Result<SessionEntry, String>> {

@@ -191,7 +191,7 @@ fn kill_group(process: Identity) {
 }
 
 /// The port in the line "CLI server listening on port N", once the line is whole.
-fn port_line(output: &str) -> Option<u16> {
+pub(super) fn port_line(output: &str) -> Option<u16> {
     let (_, rest) = output.split_once("CLI server listening on port ")?;
     rest.split_once('\n')?.0.trim().parse().ok()
 }
