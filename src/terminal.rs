@@ -432,13 +432,12 @@ impl Drop for Terminal {
     }
 }
 
-/// Where the log goes: to stderr, made harmless a line at a time.
+/// Where the log goes: to stderr, made harmless a line at a time. The SDK writes down errors in the words of others.
 pub(crate) fn log_line(bytes: &[u8]) {
     use io::Write as _;
     for line in String::from_utf8_lossy(bytes).lines() {
         // Lost where nobody reads on: the log must not hold up what it tells of.
         if !is_full() {
-            // The SDK writes down errors in the words of others.
             let _ = writeln!(io::stderr(), "{}", sanitise::sanitised(&redact::redacted(line)));
         }
     }

@@ -124,3 +124,20 @@ fn write(stream: &mut impl io::Write, text: &str) -> io::Result<()> {
     stream.write_all(text.as_bytes())?;
     stream.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+    use std::sync::mpsc::channel;
+
+    use super::{Stream, Writer};
+
+    /// Where memory is short, no thread may start.
+    #[test]
+    fn without_a_thread_it_writes_itself() {
+        let writer = Writer { jobs: channel().0, waiting: Arc::new(AtomicUsize::new(0)), late: AtomicBool::new(false) };
+        writer.write(Stream::Stderr, String::new());
+        assert!(writer.write_data(String::new(), true).is_ok() && !writer.is_stalled());
+    }
+}
