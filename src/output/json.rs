@@ -1,7 +1,9 @@
 //! The JSON contract: one object a line, with a schema of its own that the README documents.
 
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Ending, Update};
@@ -242,9 +244,14 @@ pub(crate) fn hook_document(event: &str, message: &str, data: Option<&str>, entr
     document(Hook { r#type: "hook", event, message, data, session: session(entry) })
 }
 
+/// The time, also of a clock that is beyond all time: that error is told as well.
+fn moment(clock: SystemTime) -> Timestamp {
+    Timestamp::try_from(clock).unwrap_or(if clock < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX })
+}
+
 /// One line: the payload, and what every line has.
 pub(super) fn document(payload: impl Serialize) -> String {
-    let envelope = Envelope { schema_version: 1, time: jiff::Timestamp::now().to_string(), payload };
+    let envelope = Envelope { schema_version: 1, time: moment(SystemTime::now()).to_string(), payload };
     let line = serde_json::to_string(&envelope).expect("strings and numbers always serialise");
     // JSON leaves characters bare that some terminals obey; escaped, it is the same JSON.
     line.chars().fold(String::with_capacity(line.len()), |mut safe, character| {
@@ -347,4 +354,20 @@ fn event_message(event: &Event) -> Option<Payload<'_>> {
         | Event::Ended
         | Event::Other => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use jiff::Timestamp;
+
+    use super::moment;
+
+    #[test]
+    fn any_clock_is_a_moment() {
+        let now = SystemTime::now();
+        assert_eq!(moment(now), Timestamp::try_from(now).unwrap());
+        assert_eq!(moment(SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_000)), Timestamp::MAX);
+    }
 }
