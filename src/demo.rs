@@ -89,9 +89,3 @@ async fn listen(token: Option<String>, script: Script, announce: impl FnOnce(u16
     let _ = time::timeout(FLUSH, async { while connections.join_next().await.is_some() {} }).await;
     ending
 }
-
-/// The next frame of a stream.
-#[cfg(test)]
-pub(crate) async fn read_frame(stream: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
-    wire::read(stream).await
-}

@@ -29,6 +29,7 @@ mod view;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use clap::FromArgMatches as _;
@@ -40,6 +41,7 @@ use os::{env, hook_command};
 use report::Report;
 use session::handover;
 use terminal::{Talk, Terminal};
+use text::redact;
 
 /// Runs the program with its arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -61,6 +63,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return ExitCode::from(not_parsed(&error, asked_for_json)),
     };
     logging::init(cli.global.verbose);
+    remember_secrets();
     let json = cli.global.json;
     let color = settings::without_config(cli.global.color, env::COLOR, settings::word);
     let color_or_auto = color.as_ref().ok().copied().flatten().unwrap_or(model::When::Auto);
@@ -70,11 +73,27 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         plain: cli.global.plain || env::get(env::PLAIN).is_some_and(|value| value != "0"),
     };
     let mut terminal = Terminal::new(color_or_auto, talk);
+    if let Err(error) = check_clock(SystemTime::now()) {
+        return ExitCode::from(fail(&mut terminal, json, &error).code());
+    }
     if let Err(error) = color {
         return ExitCode::from(fail(&mut terminal, json, &error.into()).code());
     }
     let code = dispatch(cli, &mut terminal).unwrap_or_else(|error| fail(&mut terminal, json, &error).code());
     ExitCode::from(code)
+}
+
+/// Whether the time can be told at all: asking for it would be a panic otherwise. A moment of room is left for what is yet to come.
+fn check_clock(now: SystemTime) -> anyhow::Result<()> {
+    const ROOM: Duration = Duration::from_hours(24);
+    let in_range = now.checked_add(ROOM).is_some_and(|then| jiff::Timestamp::try_from(then).is_ok());
+    anyhow::ensure!(in_range, "the system's clock is beyond the year 9999: set it");
+    Ok(())
+}
+
+/// What the Copilot CLI shows to GitHub, and others may repeat.
+fn remember_secrets() {
+    env::TOKENS.into_iter().filter_map(env::get).for_each(|token| redact::remember(&token));
 }
 
 /// Help and version, which go to stdout with 0, and arguments that are wrong.
@@ -92,8 +111,11 @@ fn not_parsed(error: &clap::Error, json: bool) -> u8 {
 
 fn hidden(run: impl AsyncFnOnce(&mut Terminal) -> anyhow::Result<u8>) -> ExitCode {
     logging::init(0);
+    remember_secrets();
     let mut terminal = Terminal::new(model::When::Never, Talk { quiet: true, ..Talk::default() });
-    let code = block_on(run(&mut terminal)).unwrap_or_else(|error| fail(&mut terminal, false, &error).code());
+    let checked = check_clock(SystemTime::now());
+    let code =
+        checked.and_then(|()| block_on(run(&mut terminal))).unwrap_or_else(|error| fail(&mut terminal, false, &error).code());
     ExitCode::from(code)
 }
 
@@ -111,7 +133,10 @@ fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<u8> {
         Command::Completions { shell } => print(terminal, &commands::completions::run(shell)?),
         Command::Man { page } => print(terminal, &commands::man::run(page.as_deref())?),
         command => {
-            let directory = enter(cli.global.directory.as_deref())?;
+            let entered = enter(cli.global.directory.as_deref());
+            // One that was removed under us is no reason not to find, or end, a session elsewhere.
+            let gone = entered.as_ref().is_err_and(|error| !error.is::<UsageError>());
+            let directory = if gone && !needs_folder(&command) { PathBuf::new() } else { entered? };
             block_on(async {
                 let mut context = Context::new(terminal, directory, cli.global.json)?;
                 Ok(Box::pin(run_command(&mut context, command)).await?.code())
@@ -156,7 +181,17 @@ fn enter(folder: Option<&Path>) -> anyhow::Result<PathBuf> {
         std::env::set_current_dir(folder)
             .map_err(|error| UsageError::new(format!("-C {}: {error}", folder.display()), "it takes an existing folder"))?;
     }
-    std::env::current_dir().context("the current folder cannot be told")
+    std::env::current_dir()
+        .context("the current folder cannot be told: was it removed? go to another one, or name one with -C DIR")
+}
+
+/// Whether a command is about the folder in which it is run; the others only look there for whose session is meant.
+fn needs_folder(command: &Command) -> bool {
+    match command {
+        Command::Start(_) | Command::OnDemand(_) | Command::Doctor(_) => true,
+        Command::Cloud(args) => args.command.is_none(),
+        _ => false,
+    }
 }
 
 /// Prints a text that is the data.
@@ -189,4 +224,21 @@ fn fail(terminal: &mut Terminal, json: bool, error: &anyhow::Error) -> Exit {
         let _ = terminal.data(&output::error_line(&report));
     }
     report.exit
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::check_clock;
+
+    #[test]
+    fn a_clock_beyond_all_time_is_an_error() {
+        assert!(check_clock(SystemTime::now()).is_ok());
+        let at = |seconds| check_clock(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        assert!(at(0).is_ok() && at(253_402_000_000).is_ok());
+        for seconds in [253_402_200_000, 253_402_300_000, u64::MAX / 4] {
+            assert_eq!(at(seconds).unwrap_err().to_string(), "the system's clock is beyond the year 9999: set it");
+        }
+    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod env;
 pub(crate) mod hook_command;
 pub(crate) mod inhibit_sleep;
 pub(crate) mod logind;
+pub(crate) mod private_file;
 pub(crate) mod process_id;
 pub(crate) mod signals;
 pub(crate) mod state_dir;

@@ -39,6 +39,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::lock::{Kind, Lock};
+use crate::os::private_file;
 use crate::os::state_dir::{self, StateError};
 
 pub(crate) use circumstances::{Circumstances, Subject};
@@ -160,7 +161,7 @@ fn is_plain(id: &str) -> bool {
 
 /// Reads an entry: None where there is none, or a reason why it cannot be used.
 fn read<T: DeserializeOwned>(file: &Path) -> Option<Result<T, String>> {
-    let text = match fs::read(file) {
+    let text = match private_file::read(file, private_file::SMALL) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => return Some(Err(error.to_string())),
@@ -173,6 +174,14 @@ fn read<T: DeserializeOwned>(file: &Path) -> Option<Result<T, String>> {
         return Some(Err("of another version of this program".to_owned()));
     }
     Some(serde_json::from_value(value).map_err(|error| error.to_string()))
+}
+
+#[cfg(test)]
+impl Registry {
+    /// In a folder of a test's.
+    pub(crate) fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
 }
 
 /// Reads a file as an entry of a session.
@@ -196,4 +205,31 @@ fn write(file: &Path, entry: &impl Serialize) -> Result<(), StateError> {
 /// Removes a file, if it is there. One that cannot be removed is found dead later.
 fn remove(file: &Path) {
     let _ = fs::remove_file(file);
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::{Registry, read_any};
+    use crate::model::Remote;
+
+    /// What lies in the place of an entry, a word or a key, and is none, holds nobody up.
+    #[test]
+    fn no_pipe_and_no_giant_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry { folder: folder.path().to_owned() };
+        std::fs::create_dir(registry.sessions_dir()).unwrap();
+        let fifo = |name: &str| {
+            let mode = rustix::fs::Mode::from_raw_mode(0o600);
+            rustix::fs::mkfifoat(rustix::fs::CWD, registry.sessions_dir().join(name), mode).unwrap();
+        };
+        ["a.json", "a.wanted", "a.lock", "a.limit"].into_iter().for_each(fifo);
+        let giant = registry.sessions_dir().join("b.json");
+        std::fs::File::create(&giant).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(read_any(&registry.sessions_dir().join("a.json")).unwrap().unwrap_err(), "it is no regular file");
+        assert_eq!(read_any(&giant).unwrap().unwrap_err(), "it has more than 1048576 bytes");
+        assert_eq!((registry.wanted("a").get(), registry.limit("a").get()), (Remote::Off, None));
+        assert!(registry.wanted("a").set(Remote::On).is_err() && registry.is_held("a").is_err());
+        let found = registry.sessions().unwrap();
+        assert_eq!((found.sessions.len(), found.notes.len()), (0, 2), "{:?}", found.notes);
+    }
 }

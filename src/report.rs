@@ -1,12 +1,16 @@
 //! From an error to what the user is told: the exit code, the message, the hints.
 
+use std::fmt::Write as _;
+
 use crate::error::{
     ChooseError, DeadlinePassed, Exit, InputNeeded, Interrupted, NotBegun, NotShared, NothingWaits, TaskEnded, TaskNeedsInput,
     TasksFailed, TurnFailed, UnknownName, UsageError, WAITING,
 };
+use crate::os::env;
 use crate::os::state_dir::StateError;
 use crate::repo::RepoError;
 use crate::sdk::SdkError;
+use crate::text::redact::redacted;
 
 /// What the user is told about an error.
 #[derive(Debug)]
@@ -22,7 +26,7 @@ pub(crate) struct Report {
 
 impl Report {
     fn new(exit: Exit, reason: &'static str, error: &anyhow::Error) -> Self {
-        Self { exit, reason, message: format!("{error:#}"), hints: Vec::new() }
+        Self { exit, reason, message: redacted(&format!("{error:#}")), hints: Vec::new() }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -36,7 +40,7 @@ impl Report {
     pub(crate) fn check(&self) -> Option<&'static str> {
         Some(match self.reason {
             "signed-out" | "bad-credentials" | "no-copilot" => "sign-in",
-            "no-cli" | "unusable-cli" => "cli",
+            "no-cli" | "unusable-cli" | "unusable-home" => "cli",
             "not-a-repository" | "no-github-remote" | "no-git" | "git" => "repository",
             "remote-off" | "repository-policy" | "repository-not-found" | "repository-forbidden" | "untrusted-url" => "sharing",
             // An agent takes its time.
@@ -141,6 +145,7 @@ fn deadline(passed: &DeadlinePassed, error: &anyhow::Error) -> Report {
 const SIGN_IN: &str = "sign in: run `copilot` and type /login, or `gh auth login`";
 const TOKEN: &str =
     "in scripts: set COPILOT_GITHUB_TOKEN, GH_TOKEN or GITHUB_TOKEN, or pipe a token into start with --token-stdin";
+const KINDS: &str = "put a fine-grained token (github_pat_…) with the permission \"Copilot Requests\" there, or that of an app (gho_…, ghu_…): `gh auth token`";
 const ADMIN: &str = "ask the organisation's administrator for the policy \"Store local sessions in the Cloud\": View and control";
 const CLOUD: &str =
     "ask the organisation's administrator for the policy of the Copilot cloud agent, and check that the token may use it";
@@ -159,7 +164,9 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
         SdkError::CliUnusable { .. } | SdkError::CliExited { .. } | SdkError::Incompatible { .. } => {
             Report::new(Exit::NoCli, "unusable-cli", error).hint(INSTALL)
         }
-        SdkError::SignedOut => Report::new(Exit::SignIn, "signed-out", error).hint(SIGN_IN).hint(TOKEN),
+        SdkError::HomeUnusable { .. } => Report::new(Exit::NoCli, "unusable-home", error)
+            .hint("make the folder yours, and writable, or name another one: COPILOT_HOME"),
+        SdkError::SignedOut => signed_out(error, &env::passed_over()),
         SdkError::BadCredentials { .. } => Report::new(Exit::SignIn, "bad-credentials", error).hint(SIGN_IN).hint(TOKEN),
         SdkError::NoCopilot { .. } => Report::new(Exit::Refused, "no-copilot", error)
             .hint("check the plan at https://github.com/settings/copilot, or sign in with another account"),
@@ -213,6 +220,18 @@ fn sdk(cause: &SdkError, error: &anyhow::Error) -> Report {
     }
 }
 
+/// `passed_over`: the variables with tokens that are not taken, without which whoever set one looks for the fault elsewhere.
+fn signed_out(error: &anyhow::Error, passed_over: &[&str]) -> Report {
+    let mut report = Report::new(Exit::SignIn, "signed-out", error);
+    if passed_over.is_empty() {
+        return report.hint(SIGN_IN).hint(TOKEN);
+    }
+    let verb = if passed_over.len() == 1 { "holds" } else { "hold" };
+    let names = passed_over.join(" and ");
+    let _ = write!(report.message, ": {names} {verb} a token of a kind that the Copilot CLI does not take (ghp_…, ghs_…)");
+    report.hint(KINDS).hint(SIGN_IN)
+}
+
 fn repo(cause: &RepoError, error: &anyhow::Error) -> Report {
     match cause {
         RepoError::NoGit { .. } => {
@@ -234,5 +253,23 @@ fn repo(cause: &RepoError, error: &anyhow::Error) -> Report {
         RepoError::Worktree { .. } => Report::new(Exit::Repository, "worktree", error)
             .hint("another branch: --worktree BRANCH; what there is: git worktree list"),
         RepoError::Git { .. } => Report::new(Exit::Repository, "git", error).hint("or go without a repository: --no-repo"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Report, signed_out};
+    use crate::sdk::SdkError;
+
+    #[test]
+    fn a_token_that_is_not_taken_is_named_by_its_variable() {
+        let error = anyhow::Error::from(SdkError::SignedOut);
+        let Report { message, hints, .. } = signed_out(&error, &["GH_TOKEN"]);
+        assert_eq!(
+            message,
+            "not signed in to GitHub: GH_TOKEN holds a token of a kind that the Copilot CLI does not take (ghp_…, ghs_…)"
+        );
+        assert!(hints[0].contains("github_pat_…"), "{hints:?}");
+        assert_eq!(signed_out(&error, &[]).message, "not signed in to GitHub");
     }
 }

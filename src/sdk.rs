@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod events;
 mod form;
+mod home;
 mod link;
 mod link_log;
 mod locate;
@@ -22,6 +23,7 @@ mod progress;
 mod prompt;
 mod rule;
 mod runtime;
+mod sed;
 mod server;
 mod session;
 mod shell;
@@ -51,3 +53,21 @@ pub(crate) use server::{Secret, Server};
 pub(crate) use session::{RemoteMode, Session, Visibility};
 pub(crate) use stored::Stored;
 pub(crate) use work::{Against, Change, Changes, Restored, RewindPoint, Rewound, Usage};
+
+/// What reads the words of others, for tests that make those up.
+#[cfg(test)]
+pub(crate) mod readers {
+    use super::Tool;
+
+    pub(crate) fn port_line(output: &str) -> Option<u16> {
+        super::server::port_line(output)
+    }
+
+    pub(crate) fn commands(line: &str) -> Option<Vec<Vec<String>>> {
+        super::shell::commands(line)
+    }
+
+    pub(crate) fn allows_shell(rules: &[super::Rule], line: &str, folder: &std::path::Path) -> bool {
+        super::allows(rules, &Tool::Shell(line.to_owned()), folder)
+    }
+}

@@ -18,7 +18,7 @@ use crate::model::When;
 use crate::os::env;
 use crate::qr;
 use crate::text::line::{Line, Tone};
-use crate::text::{progress, sanitise};
+use crate::text::{progress, redact, sanitise};
 use editor::{Edited, Editor};
 use keyboard::{Keyboard, Typed};
 use writer::{Stream, Writer};
@@ -434,13 +434,13 @@ impl Drop for Terminal {
     }
 }
 
-/// The writer of the log: it goes to stderr, and is made harmless line by line.
+/// Where the log goes: to stderr, made harmless a line at a time. The SDK writes down errors in the words of others.
 pub(crate) fn log_line(bytes: &[u8]) {
     use io::Write as _;
     for line in String::from_utf8_lossy(bytes).lines() {
         // A line is lost if nobody reads on, as the log must not hold up what it tells of.
         if !is_full() {
-            let _ = writeln!(io::stderr(), "{}", sanitise::sanitised(line));
+            let _ = writeln!(io::stderr(), "{}", sanitise::sanitised(&redact::redacted(line)));
         }
     }
 }

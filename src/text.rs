@@ -2,4 +2,5 @@
 
 pub(crate) mod line;
 pub(crate) mod progress;
+pub(crate) mod redact;
 pub(crate) mod sanitise;

@@ -1,8 +1,7 @@
 //! The user's config file: what is to hold without being typed each time. Below flags and environment variables, above our defaults.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -11,7 +10,7 @@ use serde::Deserialize;
 use crate::cli::check_command;
 use crate::error::UsageError;
 use crate::model::{Hook, HookEvent};
-use crate::os::env;
+use crate::os::{env, private_file};
 
 /// The values are texts, read as those of the flags of the same names are.
 #[derive(Debug, Default, Deserialize)]
@@ -85,27 +84,110 @@ fn wrong(file: &Path, why: &str) -> UsageError {
 
 /// It has commands that are run: one that others can write, or put in its place, is not believed.
 fn read(file: &Path) -> io::Result<String> {
-    let mut opened = File::open(file)?;
+    // Without any: the usual word for no file at all.
+    if file == Path::new("/dev/null") {
+        return Ok(String::new());
+    }
+    let opened = private_file::open_followed(file)?;
     #[cfg(unix)]
     {
         check(&opened.metadata()?, "others can write to it")?;
+        check_links(&std::path::absolute(file)?, LINKS)?;
         // Where it is a link: the folder that has the file.
         if let Some(folder) = file.canonicalize()?.parent() {
             check(&folder.metadata()?, "others can write to its folder")?;
         }
     }
-    let mut text = String::new();
-    opened.read_to_string(&mut text)?;
-    Ok(text)
+    let bytes = private_file::read_all(&opened, private_file::SMALL)?;
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8"))
+}
+
+/// So many links on the way; the kernel follows no more.
+#[cfg(unix)]
+const LINKS: u8 = 40;
+
+/// Whoever makes a link chooses the file that is read: all of them have to be the user's, or root's, in folders where nobody else can put
+/// another one in their place.
+#[cfg(unix)]
+fn check_links(file: &Path, left: u8) -> io::Result<()> {
+    let mut at = PathBuf::new();
+    for part in file.components() {
+        let folder = at.clone();
+        at.push(part);
+        let found = at.symlink_metadata()?;
+        if !found.is_symlink() {
+            continue;
+        }
+        let left = left.checked_sub(1).ok_or_else(|| io::Error::other("there are too many links on the way to it"))?;
+        if is_foreign(&found) {
+            return Err(io::Error::other(format!("{} is a link of another user", at.display())));
+        }
+        check(&folder.metadata()?, "it is behind a link in a folder that others can write to")?;
+        check_links(&folder.join(at.read_link()?), left)?;
+    }
+    Ok(())
 }
 
 /// The group of its own that many systems give each user, by the user's number, does not count as others.
 #[cfg(unix)]
 fn check(found: &std::fs::Metadata, wrong: &'static str) -> io::Result<()> {
-    use rustix::process::geteuid;
     use std::os::unix::fs::MetadataExt as _;
 
-    let others = found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && found.gid() != geteuid().as_raw());
-    let foreign = found.uid() != geteuid().as_raw() && found.uid() != 0;
-    if others || foreign { Err(io::Error::other(wrong)) } else { Ok(()) }
+    let own = rustix::process::geteuid().as_raw();
+    let others = found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && found.gid() != own);
+    if others || is_foreign(found) { Err(io::Error::other(wrong)) } else { Ok(()) }
+}
+
+#[cfg(unix)]
+fn is_foreign(found: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    found.uid() != rustix::process::geteuid().as_raw() && found.uid() != 0
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::read;
+
+    #[test]
+    fn a_link_is_believed_only_where_nobody_else_could_put_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for (name, mode) in [("own", 0o700), ("open", 0o777)] {
+            fs::create_dir(at(name)).unwrap();
+            fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        fs::write(at("own/config.toml"), "bell = true").unwrap();
+        symlink("own/config.toml", at("dotfile")).unwrap();
+        symlink("../own/config.toml", at("open/config.toml")).unwrap();
+        symlink("../own", at("open/folder")).unwrap();
+        symlink("open/config.toml", at("twice")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        let why = |name: &str| read(&at(name)).map_err(|error| error.to_string());
+        let open = "it is behind a link in a folder that others can write to";
+        assert_eq!(why("dotfile").as_deref(), Ok("bell = true"));
+        for name in ["open/config.toml", "open/folder/config.toml", "twice"] {
+            assert_eq!(why(name), Err(open.to_owned()), "{name}");
+        }
+        assert!(why("loop").is_err() && why("own").is_err());
+        // Only root can give a link away.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::lchown(at("dotfile"), Some(12345), None).unwrap();
+            assert!(why("dotfile").unwrap_err().ends_with("dotfile is a link of another user"));
+        }
+    }
+
+    #[test]
+    fn no_pipe_and_no_giant_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("fifo"), rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        fs::File::create(at("giant")).unwrap().set_len(1 << 40).unwrap();
+        let why = |name: &str| read(&at(name)).unwrap_err().to_string();
+        assert_eq!(why("fifo"), "it is no regular file");
+        assert_eq!(why("giant"), "it has more than 1048576 bytes");
+        assert_eq!(read(std::path::Path::new("/dev/null")).unwrap(), "");
+    }
 }

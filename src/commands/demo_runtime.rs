@@ -1,10 +1,10 @@
 //! The stand-in runtime as a process, behind `--demo`: started with the arguments that the real CLI gets.
 
-use std::fs::OpenOptions;
 use std::path::PathBuf;
 
 use crate::demo::{self, Died, Script};
 use crate::os::env;
+use crate::os::private_file::Private;
 use crate::os::signals::Shutdown;
 use crate::terminal::Terminal;
 
@@ -12,11 +12,7 @@ use crate::terminal::Terminal;
 fn keep_log() -> anyhow::Result<()> {
     let folder = std::env::args_os().skip_while(|argument| argument != "--log-dir").nth(1);
     let Some(folder) = folder else { return Ok(()) };
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(PathBuf::from(folder).join("process-stand-in.log"))?;
+    Private::appending().open(&PathBuf::from(folder).join("process-stand-in.log"))?;
     Ok(())
 }
 

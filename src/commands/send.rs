@@ -11,6 +11,7 @@ use crate::context::{Context, Deadline};
 use crate::error::{Exit, InputNeeded, TurnFailed, UsageError, WAITING};
 use crate::model::Activity;
 use crate::os::env;
+use crate::os::private_file;
 use crate::output;
 use crate::registry::Registry;
 use crate::runtime::pool;
@@ -68,8 +69,9 @@ pub(crate) async fn run(context: &mut Context<'_>, args: Send) -> anyhow::Result
 
 /// The whole path: the runtime works in another folder.
 fn attachment(file: &Path) -> Result<PathBuf, UsageError> {
-    let readable =
-        std::fs::metadata(file).and_then(|found| if found.is_dir() { Ok(()) } else { std::fs::File::open(file).map(drop) });
+    // Not a pipe, on which the agent would wait for ever.
+    let readable = std::fs::metadata(file)
+        .and_then(|found| if found.is_dir() { Ok(()) } else { private_file::open_followed(file).map(drop) });
     readable.and_then(|()| file.canonicalize()).map_err(|error| {
         UsageError::new(format!("--file {}: {error}", file.display()), "name an existing file or folder that you may read")
     })

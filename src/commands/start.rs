@@ -12,7 +12,7 @@ use crate::context::{Context, Deadline};
 use crate::error::{Exit, UsageError};
 use crate::model::Remote;
 use crate::os::{env, logind};
-use crate::output;
+use crate::output::{self, Update};
 use crate::repo::worktree::{self, Worktree};
 use crate::repo::{self, RepoError};
 use crate::runtime::choice::{self, Choice};
@@ -101,7 +101,7 @@ async fn open(
     let time_limit = args.limit.time_limit;
     let slug = repository.as_ref().map(|repository| repository.slug.clone());
     let directory = context.directory.clone();
-    let resume = again.map(|Again { which, ask }| resume::Wanted { which, repository: slug, directory, ask });
+    let resume = again.map(|Again { which, ask }| resume::Wanted { which, repository: slug, directory, ask, lost: Vec::new() });
     let plan = Plan {
         deadline,
         runtime,
@@ -226,6 +226,9 @@ async fn enter_worktree(context: &mut Context<'_>, branch: &str, name: Option<&s
     let what = if worktree.reused { "worktree, as it was" } else { "new worktree" };
     let text = format!("{what}: {}, branch {}", worktree.path.display(), worktree.branch);
     context.terminal.say(&Line::new(Tone::Plain, text));
+    if let Some(trouble) = &worktree.trouble {
+        context.tell(&Update::Caution(trouble.clone()))?;
+    }
     context.directory.clone_from(&worktree.path);
     Ok(worktree)
 }

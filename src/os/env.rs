@@ -52,6 +52,19 @@ pub(crate) const CONNECTION_TOKEN: &str = "COPILOT_CONNECTION_TOKEN";
 /// Tests only: what the stand-in runtime plays instead of the built-in demo.
 pub(crate) const DEMO_SCRIPT: &str = "COPILOT_REMOTE_DEMO_SCRIPT";
 
+/// Those that hold a token for GitHub, in the order in which the Copilot CLI takes them.
+pub(crate) const TOKENS: [&str; 3] = ["COPILOT_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"];
+
+/// The variables that hold a token of a kind that the Copilot CLI passes over without a word: a classic one (`ghp_`), or that of a workflow
+/// of Actions (`ghs_`).
+pub(crate) fn passed_over() -> Vec<&'static str> {
+    TOKENS.into_iter().filter(|name| get(name).is_some_and(|token| is_passed_over(&token))).collect()
+}
+
+fn is_passed_over(token: &str) -> bool {
+    ["ghp_", "ghs_"].iter().any(|kind| token.starts_with(kind))
+}
+
 /// The value of a variable; an empty one counts as not set.
 pub(crate) fn get_os(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
@@ -147,7 +160,16 @@ fn is_per_terminal(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_per_terminal;
+    use super::{is_passed_over, is_per_terminal};
+
+    #[test]
+    fn tokens_that_the_cli_does_not_take_are_told_from_others() {
+        for (token, passed_over) in
+            [("ghp_x", true), ("ghs_x", true), ("gho_x", false), ("ghu_x", false), ("github_pat_x", false), ("", false)]
+        {
+            assert_eq!(is_passed_over(token), passed_over, "{token}");
+        }
+    }
 
     #[test]
     fn terminal_variables_are_told_from_the_users_own() {

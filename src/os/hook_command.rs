@@ -99,17 +99,17 @@ fn run_to_end(job: Job) -> io::Result<Option<String>> {
     let mut child = command.spawn()?;
     if let Some(mut input) = child.stdin().take() {
         // One that does not read it has no need of it.
-        std::thread::spawn(move || drop(input.write_all(job.input.as_bytes())));
+        std::thread::Builder::new().spawn(move || drop(input.write_all(job.input.as_bytes())))?;
     }
     let (tell, said) = channel();
     if let Some(mut errors) = child.stderr().take() {
-        std::thread::spawn(move || {
+        std::thread::Builder::new().spawn(move || {
             let mut said = Vec::new();
             let _ = errors.by_ref().take(SAID).read_to_end(&mut said);
             let _ = tell.send(said);
             // One that says more is not held up.
             let _ = io::copy(&mut errors, &mut io::sink());
-        });
+        })?;
     }
     let started = Instant::now();
     let status = loop {

@@ -7,6 +7,7 @@ use std::{fs, io};
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
+use super::private_file::Private;
 use crate::os::env;
 
 /// The logs of sessions that ended and of runtimes that failed are kept this long.
@@ -138,7 +139,7 @@ fn remove_old(logs: &Path) {
             continue;
         }
         // Sessions and runtimes hold the lock of their log as long as they live.
-        let live = |file: &Path| fs::File::open(file).is_ok_and(|log| log.try_lock().is_err());
+        let live = |file: &Path| Private::reading().open(file).is_ok_and(|log| log.try_lock().is_err());
         match entry.file_name().to_str() {
             Some(name) if name.starts_with("runtime-") && !live(&path.join(OUTPUT)) => drop(fs::remove_dir_all(path)),
             // What a host says besides lies next to its journal.

@@ -35,7 +35,9 @@ pub(crate) fn checks_text(checks: &[Check]) -> String {
             Finding::Warning => "warning",
             Finding::Failure => "failure",
         };
-        let _ = writeln!(text, "{finding:<8} {name}: {}", sanitised(seen));
+        // What a Copilot CLI printed has several lines.
+        let seen: Vec<String> = seen.lines().map(sanitised).collect();
+        let _ = writeln!(text, "{finding:<8} {name}: {}", seen.join("\n         "));
         for hint in hints {
             let _ = writeln!(text, "         hint: {}", sanitised(hint));
         }
@@ -52,4 +54,16 @@ pub(crate) fn checks_document(checks: &[Check], code: u8) -> String {
         checks: &'a [Check],
     }
     document(All { code, checks })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Check, Finding, checks_text};
+
+    #[test]
+    fn what_has_several_lines_is_shown_in_several_lines() {
+        let seen = "it ended:\n  EACCES\x1b[2J".to_owned();
+        let check = Check { name: "cli", finding: Finding::Failure, seen, hints: vec!["do".to_owned()] };
+        assert_eq!(checks_text(&[check]), "failure  cli: it ended:\n           EACCES\\x1b[2J\n         hint: do\n");
+    }
 }

@@ -2,7 +2,9 @@
 //! it.
 
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Ending, Update};
@@ -243,9 +245,14 @@ pub(crate) fn hook_document(event: &str, message: &str, data: Option<&str>, entr
     document(Hook { r#type: "hook", event, message, data, session: session(entry) })
 }
 
-/// One line: the payload, with the fields that every line has.
+/// The time, also of a clock that is beyond all time: that error is told as well.
+fn moment(clock: SystemTime) -> Timestamp {
+    Timestamp::try_from(clock).unwrap_or(if clock < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// One line: the payload, and what every line has.
 pub(super) fn document(payload: impl Serialize) -> String {
-    let envelope = Envelope { schema_version: 1, time: jiff::Timestamp::now().to_string(), payload };
+    let envelope = Envelope { schema_version: 1, time: moment(SystemTime::now()).to_string(), payload };
     let line = serde_json::to_string(&envelope).expect("strings and numbers always serialise");
     // JSON leaves some characters bare that terminals obey. They are escaped, which keeps the JSON the same.
     line.chars().fold(String::with_capacity(line.len()), |mut safe, character| {
@@ -348,4 +355,20 @@ fn event_message(event: &Event) -> Option<Payload<'_>> {
         | Event::Ended
         | Event::Other => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use jiff::Timestamp;
+
+    use super::moment;
+
+    #[test]
+    fn any_clock_is_a_moment() {
+        let now = SystemTime::now();
+        assert_eq!(moment(now), Timestamp::try_from(now).unwrap());
+        assert_eq!(moment(SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_000)), Timestamp::MAX);
+    }
 }

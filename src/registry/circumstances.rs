@@ -4,7 +4,6 @@
 //! nothing about what it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::{DRAFT, Registry};
+use crate::os::private_file;
 use crate::os::state_dir::StateError;
 
 /// Bytes of the key.
@@ -84,7 +84,7 @@ impl Registry {
 }
 
 fn read_key(file: &Path) -> Option<Vec<u8>> {
-    fs::read(file).ok().filter(|key| key.len() == KEY)
+    private_file::read(file, KEY as u64).ok().filter(|key| key.len() == KEY)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What happened in a session, kept as it happens: `logs`, `events`, `wait` and `attach` read it, so that none of them has to become a
 //! client of the session, which would bring an ended one back to life.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -10,12 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{Registry, is_plain};
 use crate::model::{Activity, Remote};
+use crate::os::private_file::Private;
 use crate::os::state_dir::{self, StateError};
 use crate::sdk::{Field, Request, RequestKind, Tool, Warning};
-use crate::text::line::Line;
+use crate::text::line::{Line, Tone};
 
 /// A longer file becomes the old one, in place of the one before: so a session that lives for weeks keeps no more than two.
 const LONGEST: u64 = if cfg!(test) { 4 * 1024 } else { 16 * 1024 * 1024 };
+
+/// No line is longer: what one tells of is cut long before that.
+const LONGEST_LINE: u64 = if cfg!(test) { 64 * 1024 } else { 64 * 1024 * 1024 };
 
 /// One line of a journal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,7 +83,7 @@ impl Registry {
         let path = self.journal_file(session);
         let file = open(&path).map_err(|source| StateError::Write { file: path.clone(), source })?;
         // The host before may not have got to the end of a line: an empty one more is skipped by readers.
-        let broken = std::fs::read(&path).is_ok_and(|text| !text.is_empty() && !text.ends_with(b"\n"));
+        let broken = Private::reading().open(&path).is_ok_and(|file| !ends_a_line(file));
         let length = file.metadata().map_or(0, |found| found.len());
         Ok(Journal { file, path, length, activity: Activity::Idle, written: Activity::Idle, broken })
     }
@@ -87,7 +91,7 @@ impl Registry {
     /// Opens the journal of a session to read it; None if there is none.
     pub(crate) fn read_journal(&self, session: &str) -> io::Result<Option<Reader>> {
         let path = self.journal_file(session);
-        match File::open(old(&path)).or_else(|_| File::open(&path)) {
+        match Private::reading().open(&old(&path)).or_else(|_| Private::reading().open(&path)) {
             Ok(file) => Ok(Some(Reader { file: BufReader::new(file), path, begun: Vec::new() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -143,7 +147,7 @@ impl Journal {
     /// One write a line, so that readers and the next host see whole lines.
     fn write(&mut self, lines: Vec<Line>, event: Option<String>) -> Result<(), StateError> {
         let record = Record { time: Timestamp::now(), activity: self.activity, lines, event };
-        let written = serde_json::to_vec(&record).map_err(io::Error::from).and_then(|mut line| {
+        let written = to_line(record).map_err(io::Error::from).and_then(|mut line| {
             if self.broken {
                 line.insert(0, b'\n');
             }
@@ -174,20 +178,35 @@ impl Journal {
     }
 }
 
+/// A record as readers take it: of one that is too long only that it was there.
+fn to_line(mut record: Record) -> serde_json::Result<Vec<u8>> {
+    let line = serde_json::to_vec(&record)?;
+    // With what is put around it.
+    if (line.len() as u64) < LONGEST_LINE - 2 {
+        return Ok(line);
+    }
+    record.event = None;
+    record.lines = vec![Line::new(Tone::Attention, "something happened that is too long to be kept here")];
+    serde_json::to_vec(&record)
+}
+
+/// Whether nothing is missing at the end of a file.
+fn ends_a_line(mut file: File) -> bool {
+    let mut last = [0];
+    match file.seek(SeekFrom::End(-1)) {
+        Ok(_) => file.read_exact(&mut last).is_ok() && last == *b"\n",
+        // It is empty.
+        Err(_) => true,
+    }
+}
+
 /// Where the file before is.
 fn old(path: &Path) -> PathBuf {
     path.with_extension("old")
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    }
-    let file = options.open(path)?;
+    let file = Private::appending().open(path)?;
     // As long as it is held, the journal is not removed as old. Where files cannot be locked, there is no session.
     let _ = file.try_lock_shared();
     Ok(file)
@@ -257,12 +276,12 @@ impl Reader {
         let ours = self.file.get_ref().metadata()?.ino();
         let is_ours = |file: &File| file.metadata().is_ok_and(|found| found.ino() == ours);
         // Between the old one and the new one there is none for a moment.
-        let Ok(newest) = File::open(&self.path) else { return Ok(None) };
+        let Ok(newest) = Private::reading().open(&self.path) else { return Ok(None) };
         if is_ours(&newest) {
             return Ok(None);
         }
         // A reader that was slow goes on with the one in between.
-        Ok(Some(File::open(old(&self.path)).ok().filter(|between| !is_ours(between)).unwrap_or(newest)))
+        Ok(Some(Private::reading().open(&old(&self.path)).ok().filter(|between| !is_ours(between)).unwrap_or(newest)))
     }
 
     #[cfg(windows)]
@@ -273,7 +292,7 @@ impl Reader {
 
     /// Leaves out what was written so far.
     pub(crate) fn skip_to_end(&mut self) -> io::Result<()> {
-        match File::open(&self.path) {
+        match Private::reading().open(&self.path) {
             Ok(newest) => self.file = BufReader::new(newest),
             // Between the old one and the new one there is none for a moment.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -283,13 +302,24 @@ impl Reader {
         self.file.seek(SeekFrom::End(0)).map(drop)
     }
 
+    /// Reads to the end of a line, or of what there is; how much that was. What no host has written is not read to its end.
+    fn read_on(&mut self) -> io::Result<usize> {
+        let room = LONGEST_LINE.saturating_sub(self.begun.len() as u64);
+        let read = self.file.by_ref().take(room).read_until(b'\n', &mut self.begun)?;
+        if self.begun.len() as u64 == LONGEST_LINE && !self.begun.ends_with(b"\n") {
+            let why = format!("{}: a line has more than {LONGEST_LINE} bytes", self.path.display());
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
+        Ok(read)
+    }
+
     /// The next record; None: there is none yet. What is no record (a full disk broke it off) is left out.
     pub(crate) fn next(&mut self) -> io::Result<Option<Record>> {
         loop {
-            if self.file.read_until(b'\n', &mut self.begun)? == 0 {
+            if self.read_on()? == 0 {
                 let Some(newer) = self.newer()? else { return Ok(None) };
                 // The last line may have come before it was turned over, and after it was read.
-                if self.file.read_until(b'\n', &mut self.begun)? == 0 {
+                if self.read_on()? == 0 {
                     self.file = BufReader::new(newer);
                     // What comes to the old one's end without one is not whole.
                     self.begun.clear();
@@ -350,5 +380,40 @@ mod tests {
         assert!(lines.windows(2).all(|pair| pair[1] == pair[0] + 1) && lines.len() > 30, "{lines:?}");
         journal.remove();
         assert_eq!(std::fs::read_dir(folder.path().join("logs")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_record_that_is_too_long_leaves_the_journal_readable() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("logs")).unwrap();
+        let registry = Registry { folder: folder.path().to_owned() };
+        let path = registry.journal_file("a");
+        let file = super::open(&path).unwrap();
+        let (activity, written) = (super::Activity::Idle, super::Activity::Idle);
+        let mut journal = super::Journal { file, path, length: 0, activity, written, broken: false };
+        for text in ["x".repeat(100_000), "after".to_owned()] {
+            journal.add(vec![Line::new(Tone::Plain, text)], None).unwrap().unwrap();
+        }
+        let mut reader = registry.read_journal("a").unwrap().unwrap();
+        let mut next = || reader.next().unwrap().unwrap().lines.remove(0).text;
+        assert_eq!((next().as_str(), next().as_str()), ("something happened that is too long to be kept here", "after"));
+    }
+
+    /// What lies in the place of a journal, and is none, holds nobody up.
+    #[test]
+    fn no_pipe_and_no_giant_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("logs")).unwrap();
+        let registry = Registry { folder: folder.path().to_owned() };
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, registry.journal_file("fifo"), mode).unwrap();
+        std::fs::File::create(registry.journal_file("giant")).unwrap().set_len(1 << 40).unwrap();
+        assert!(registry.read_journal("fifo").is_err());
+        let why = registry.read_journal("giant").unwrap().unwrap().next().unwrap_err().to_string();
+        assert!(why.ends_with("session-giant.jsonl: a line has more than 65536 bytes"), "{why}");
+        std::fs::write(registry.journal_file("empty"), "").unwrap();
+        assert!(super::ends_a_line(std::fs::File::open(registry.journal_file("empty")).unwrap()));
+        std::fs::write(registry.journal_file("half"), "{}\n{").unwrap();
+        assert!(!super::ends_a_line(std::fs::File::open(registry.journal_file("half")).unwrap()));
     }
 }

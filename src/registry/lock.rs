@@ -1,6 +1,6 @@
 //! Locks on files that are never renamed.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::remove;
+use crate::os::private_file::Private;
 use crate::os::state_dir::StateError;
 
 /// How often a lock that another holds is tried again: polled, so that whoever waits hears signals.
@@ -87,14 +88,7 @@ fn no_locks(path: &Path, source: io::Error) -> StateError {
 }
 
 fn open(path: &Path, create: bool) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(create);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    }
-    options.open(path)
+    Private::locking(create).open(path)
 }
 
 /// Whether the file is still the one with this name.

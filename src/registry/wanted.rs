@@ -3,13 +3,13 @@
 //! Whoever wants a change writes the word first, then waits for its turn, and then makes remote what the word says by that time. So the
 //! last word wins, whoever acts on it, and nothing that was under way (healing, a relaunch) undoes a user's off.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::lock::{Kind, Lock};
 use super::{Registry, is_plain};
 use crate::model::Remote;
+use crate::os::private_file::{self, Private};
 use crate::os::state_dir::StateError;
 
 /// All words have the same length in the file: one write replaces one by another, also on a full disk.
@@ -64,19 +64,12 @@ impl Wanted {
 }
 
 fn read(path: &Path) -> io::Result<Option<Remote>> {
-    let mut text = String::new();
-    File::open(path)?.take(WIDTH as u64).read_to_string(&mut text)?;
+    let bytes = private_file::read(path, WIDTH as u64)?;
+    let text = str::from_utf8(&bytes).unwrap_or_default();
     Ok([Remote::On, Remote::Export, Remote::Off].into_iter().find(|remote| remote.word() == text.trim_end()))
 }
 
 fn write(path: &Path, remote: Remote) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    }
-    let mut file = options.open(path)?;
+    let mut file = Private::overwriting().open(path)?;
     io::Write::write_all(&mut file, format!("{:<width$}", remote.word(), width = WIDTH).as_bytes())
 }

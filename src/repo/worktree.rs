@@ -18,6 +18,9 @@ pub(crate) struct Worktree {
     pub(crate) branch: String,
     /// Whether the worktree existed already.
     pub(crate) reused: bool,
+    /// What went wrong as it was made, in a sentence: it may not be all that it is to be.
+    #[serde(skip)]
+    pub(crate) trouble: Option<String>,
 }
 
 /// A line of `git worktree list`.
@@ -32,7 +35,13 @@ pub(crate) async fn of(directory: &Path) -> Option<Worktree> {
     let (repository, listed) = list(directory).await.ok()?;
     let here = listed.into_iter().find(|listed| directory.starts_with(&listed.path) && listed.path != repository)?;
     let branch = here.branch?;
-    (here.path == place(&repository, &branch)).then_some(Worktree { path: here.path, repository, branch, reused: true })
+    (here.path == place(&repository, &branch)).then_some(Worktree {
+        path: here.path,
+        repository,
+        branch,
+        reused: true,
+        trouble: None,
+    })
 }
 
 /// Where the repository is, and which worktrees it has.
@@ -62,7 +71,8 @@ pub(crate) async fn add(directory: &Path, branch: &str) -> Result<Worktree, Repo
         return Err(refused(format!("{branch} is no name for a branch")));
     }
     let branch = first_line(&checked.stdout);
-    let worktree = |path, reused| Worktree { path, repository: repository.clone(), branch: branch.clone(), reused };
+    let worktree =
+        |path, reused| Worktree { path, repository: repository.clone(), branch: branch.clone(), reused, trouble: None };
     if let Some(at) = listed.iter().position(|listed| listed.branch.as_ref() == Some(&branch)) {
         let path = listed[at].path.clone();
         if at == 0 {
@@ -88,6 +98,9 @@ pub(crate) async fn add(directory: &Path, branch: &str) -> Result<Worktree, Repo
         return Err(refused(format!("{branch} is a remote's branch: the one of this repository that follows it is {own}")));
     }
     let known = is_local || refs.lines().any(|name| of_a_remote(name).as_deref() == Some(&branch));
+    if !known && !git(directory, &["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).await?.status.success() {
+        return Err(refused(format!("there is no commit yet that {branch} could begin at: commit something first")));
+    }
     let mut command = Command::new("git");
     command.arg("-C").arg(directory).env("LC_ALL", "C").args(["worktree", "add"]);
     if known {
@@ -96,12 +109,19 @@ pub(crate) async fn add(directory: &Path, branch: &str) -> Result<Worktree, Repo
         command.args(["--no-track", "-b", &branch]).arg(&path);
     }
     let added = run_to_end(command).await.map_err(|error| refused(error.to_string()))?;
+    let mut made = worktree(path, false);
     if !added.status.success() {
         // git's last line says why; the lines before it say what git was about to do.
         let said = String::from_utf8_lossy(&added.stderr);
-        return Err(refused(said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("git failed").to_owned()));
+        let why = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("git failed").to_owned();
+        // A hook of the repository's is run when all is done, and git hands on how it ended. What failed before that git takes back.
+        let (_, listed) = list(directory).await?;
+        if !made.path.is_dir() || !listed.iter().any(|listed| listed.branch.as_ref() == Some(&made.branch)) {
+            return Err(refused(why));
+        }
+        made.trouble = Some(format!("the worktree is there, but git's hook post-checkout failed in it: {}", why.trim()));
     }
-    Ok(worktree(path, false))
+    Ok(made)
 }
 
 /// The branch for a session that was given none, named after the session or else after the time.

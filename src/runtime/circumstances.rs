@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::os::env;
+use crate::os::{env, private_file};
 use crate::registry::Subject;
 use crate::sdk::Cli;
 
@@ -46,9 +46,10 @@ fn stored_sign_in() -> Vec<u8> {
     let copilot = folder("COPILOT_HOME").unwrap_or_else(|| home.join(".copilot"));
     let gh =
         folder("GH_CONFIG_DIR").unwrap_or_else(|| folder("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("gh"));
-    // The CLI writes the file when it first starts. Until then nobody is signed in, so a missing file counts as an empty one.
-    let mut found = accounts(&fs::read(copilot.join("config.json")).unwrap_or_default());
-    found.extend(fs::read(gh.join("hosts.yml")).unwrap_or_default());
+    let read = |file: &Path| private_file::read_followed(file, private_file::SMALL).unwrap_or_default();
+    // The file comes with the first start: without it, it is as if nobody had signed in.
+    let mut found = accounts(&read(&copilot.join("config.json")));
+    found.extend(read(&gh.join("hosts.yml")));
     found
 }
 

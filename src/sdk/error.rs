@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::event::Warning;
+use crate::text::redact::redacted;
 
 /// The messages carry the runtime's own words where it has some. The forms of those words are matched as CLI 1.0.102 writes them
 /// (docs/copilot-cli.md).
@@ -16,6 +17,8 @@ pub(crate) enum SdkError {
     CliUnusable { program: PathBuf, reason: String },
     #[error("the Copilot CLI {} ended before it was ready ({status}){}", program.display(), quoted(output))]
     CliExited { program: PathBuf, status: String, output: String },
+    #[error("the Copilot CLI cannot write to its own folder {}: {reason}", folder.display())]
+    HomeUnusable { folder: PathBuf, reason: String },
     #[error("the Copilot CLI{}, version {version}, is too {}: {why}", at(program), if *new { "new" } else { "old" })]
     Incompatible { program: PathBuf, version: String, new: bool, why: String },
 
@@ -105,11 +108,11 @@ impl SdkError {
     /// A call that failed, as the SDK reports it.
     pub(super) fn from_call(method: &'static str, error: &github_copilot_sdk::Error) -> Self {
         if error.is_transport_failure() {
-            return Self::Connection(error.to_string());
+            return Self::Connection(redacted(&error.to_string()));
         }
         let message = error.message().map_or_else(|| error.to_string(), ToOwned::to_owned);
-        let message = message.strip_prefix(&format!("Request {method} failed with message: ")).unwrap_or(&message).to_owned();
-        Self::Rpc { method, code: error.rpc_code().unwrap_or_default(), message }
+        let message = message.strip_prefix(&format!("Request {method} failed with message: ")).unwrap_or(&message);
+        Self::Rpc { method, code: error.rpc_code().unwrap_or_default(), message: redacted(message) }
     }
 
     /// Tells from the words of the runtime's error that the session does not exist any more.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::form::{self, Field};
 use super::{Managed, Rule};
+use crate::text::redact::redacted;
 
 /// The text of log messages that only keep the link alive. No view shows them.
 pub(super) const NUDGE: &str = "copilot-remote looks after the link";
@@ -264,18 +265,18 @@ impl Event {
             "session.info" => match data["url"].as_str() {
                 Some(url) if data["infoType"] == "remote" => Self::Link { url: url.to_owned() },
                 None if data["message"] == NUDGE => Self::Other,
-                _ => Self::Notice { message: text(data, "message") },
+                _ => Self::Notice { message: reason(data, "message") },
             },
             "session.remote_steerable_changed" => Self::Steerable(data["remoteSteerable"] == true),
             "session.warning" => Self::Warning(Warning {
-                message: text(data, "message"),
+                message: reason(data, "message"),
                 kind: text(data, "warningType"),
                 remediation: remediation(&data["remediation"]),
             }),
-            "session.error" => Self::Failed { message: text(data, "message") },
+            "session.error" => Self::Failed { message: reason(data, "message") },
             "user.message" => Self::Prompt {
                 id: text(data, "messageId"),
-                text: text(data, "content"),
+                text: bounded(text(data, "content")),
                 // Prompts of Mission Control carry `source: "command-<id>"` (docs/copilot-cli.md, mission-control-poll).
                 origin: match data["source"].as_str() {
                     Some(source) if source.starts_with("command-") => Origin::MissionControl,
@@ -286,7 +287,7 @@ impl Event {
             "assistant.message" => match text(data, "content") {
                 // A message that only calls tools has no text.
                 said if said.trim().is_empty() => Self::Other,
-                said => Self::Said { text: said },
+                said => Self::Said { text: bounded(said) },
             },
             "tool.execution_start" => tool(data),
             "tool.execution_complete" => {
@@ -311,7 +312,7 @@ impl Event {
             "subagent.deselected" => Self::Agent(None),
             "session.managed_settings_resolved" => Self::Managed(Managed::parse(data)),
             "session.managed_settings_enforced" => {
-                Self::Warning(Warning { message: text(data, "message"), kind: "managed".to_owned(), remediation: None })
+                Self::Warning(Warning { message: reason(data, "message"), kind: "managed".to_owned(), remediation: None })
             }
             "pending_messages.modified" => Self::Queue,
             "session.mcp_server_status_changed" => server(data),
@@ -401,8 +402,8 @@ fn server(data: &Value) -> Event {
     let name = text(data, "serverName");
     let state = match data["status"].as_str() {
         Some("pending") => ServerState::Starting,
-        // The CLI's own MCP server is always there, so nobody needs to hear of it.
-        Some("failed") if data["configSource"] != "builtin" => ServerState::Failed(text(data, "error")),
+        // The CLI brings one of its own, which goes without saying.
+        Some("failed") if data["configSource"] != "builtin" => ServerState::Failed(reason(data, "error")),
         Some("needs-auth") => {
             let what = format!("the MCP server {name} wants you to sign in");
             let mut wanted = request(data, RequestKind::SignIn, what);
@@ -457,7 +458,23 @@ fn text(data: &Value, field: &str) -> String {
     data[field].as_str().unwrap_or_default().to_owned()
 }
 
-/// Reads a remediation, which is a word or an object that has the word in `type`, `action` or `kind`.
+/// The beginning of a text that no person reads to its end: it is kept in several places, each as long as the session.
+fn bounded(mut text: String) -> String {
+    const MOST: usize = 1024 * 1024;
+    if text.len() > MOST {
+        text.truncate(text.floor_char_boundary(MOST));
+        text.shrink_to_fit();
+        text.push_str("… (it goes on; all of it is in the Copilot CLI's own log)");
+    }
+    text
+}
+
+/// What went wrong, in words that may be those of GitHub, a proxy or a server of tools.
+fn reason(data: &Value, field: &str) -> String {
+    redacted(data[field].as_str().unwrap_or_default())
+}
+
+/// A word, or an object with the word in `type` or `action`.
 fn remediation(value: &Value) -> Option<String> {
     [value, &value["type"], &value["action"], &value["kind"]].into_iter().find_map(Value::as_str).map(ToOwned::to_owned)
 }

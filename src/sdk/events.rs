@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use github_copilot_sdk::subscription::RecvErrorKind;
 use github_copilot_sdk::{EventSubscription, SessionEvent};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{Event, SdkError, Session, missed};
@@ -17,7 +17,9 @@ use super::{Event, SdkError, Session, missed};
 const LOG_DEADLINE: Duration = Duration::from_secs(20);
 /// The most events that one read of the log gives (docs/copilot-cli.md, event-log).
 const PAGE: u16 = 1000;
-/// How many event ids are remembered. The log is searched for one of them, to go on behind it.
+/// So many reads, and no more: a log that never ends is none.
+const MOST_PAGES: usize = 1000;
+/// So many events are remembered: one of them is in the log, where it goes on.
 const LATEST: usize = 1024;
 
 /// The events of a session, from its creation on.
@@ -183,8 +185,8 @@ fn hash(id: &str) -> u64 {
 async fn after(session: Session, known: Known) -> Option<Vec<Entry>> {
     let mut found: Option<Vec<Entry>> = None;
     let mut params = json!({ "max": PAGE });
-    loop {
-        let page = session.call("session.eventLog.read", params).await.ok()?;
+    for _ in 0..MOST_PAGES {
+        let page = session.call("session.eventLog.read", params.clone()).await.ok()?;
         for entry in entries(&page) {
             if known.has(entry.id) {
                 found = Some(Vec::new());
@@ -195,15 +197,45 @@ async fn after(session: Session, known: Known) -> Option<Vec<Entry>> {
         if page["hasMore"] != true {
             return found;
         }
-        params = json!({ "max": PAGE, "cursor": page["cursor"] });
+        let next = json!({ "max": PAGE, "cursor": page["cursor"] });
+        if !gets_on(&page, &params, &next) {
+            break;
+        }
+        params = next;
     }
+    // What was found by then is not all: that something is missing is to be told.
+    None
 }
 
-/// The events in the answer of a read.
-fn entries(answer: &serde_json::Value) -> impl Iterator<Item = Entry> {
+/// Whether a page that says that there are more is not the last one all the same: it has events, and leads to another place.
+fn gets_on(page: &Value, asked: &Value, next: &Value) -> bool {
+    page["events"].as_array().is_some_and(|events| !events.is_empty()) && !next["cursor"].is_null() && next != asked
+}
+
+/// The events of an answer.
+fn entries(answer: &Value) -> impl Iterator<Item = Entry> {
     answer["events"].as_array().into_iter().flatten().map(|event| Entry {
         id: hash(event["id"].as_str().unwrap_or_default()),
         lasting: event["ephemeral"] != true,
         event: Event::parse(event["type"].as_str().unwrap_or_default(), &event["data"]),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::gets_on;
+
+    #[test]
+    fn a_log_that_stands_still_is_not_read_again_and_again() {
+        let asked = json!({ "max": 1000, "cursor": "a" });
+        let on = |events: &[&str], cursor: serde_json::Value| {
+            gets_on(&json!({ "events": events, "hasMore": true }), &asked, &json!({ "max": 1000, "cursor": cursor }))
+        };
+        assert!(on(&["x"], json!("b")));
+        assert!(!on(&["x"], json!("a")), "the same place");
+        assert!(!on(&[], json!("b")), "nothing in it");
+        assert!(!on(&["x"], json!(null)), "nowhere");
+    }
 }

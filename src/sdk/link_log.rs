@@ -3,7 +3,7 @@
 //! (docs/copilot-cli.md, log-link).
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The most bytes that one look reads; a longer log is read over several looks.
+use crate::os::private_file::Private;
+use crate::text::redact::redacted;
+
+/// So much is read at once; a flood is read over some looks.
 const MOST: u64 = 1024 * 1024;
 
 /// A line of the log that tells of trouble with the link of some session in the runtime.
@@ -79,7 +82,7 @@ fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// The whole lines after `from`, which is moved behind them.
 fn new_lines(file: &Path, from: &mut u64) -> Option<String> {
-    let mut file = File::open(file).ok()?;
+    let mut file = Private::reading().open(file).ok()?;
     if file.metadata().ok()?.len() < *from {
         // The file became shorter: it was cut, so reading begins anew.
         *from = 0;
@@ -121,7 +124,7 @@ impl Sign {
         let word = |name: &str| details[name].as_str().map(ToOwned::to_owned);
         // The status reads "Some(404)".
         let status = word("status").and_then(|status| Some(format!("HTTP {}", status.strip_prefix("Some(")?.strip_suffix(')')?)));
-        let why = word("error").or(status).unwrap_or_default();
+        let why = redacted(&word("error").or(status).unwrap_or_default());
         let control_id = why.split_once("/agents/sessions/").and_then(|(_, rest)| rest.split('/').next()).map(ToOwned::to_owned);
         let events = details["event_count"].as_u64().or_else(|| details["dropped_events"].as_u64());
         Some(Self { trouble, why, control_id, events })
@@ -181,7 +184,9 @@ mod tests {
         assert_eq!((sign.control_id.as_deref(), sign.events), (Some("mc-1"), Some(3)));
         let sign = Sign::parse(LINES[2].0).unwrap();
         assert_eq!((sign.why.as_str(), sign.events, sign.control_id), ("HTTP 404", Some(1), None));
-        // The same words inside another line are text of a session.
+        let echoed = LINES[3].0.replace("\"x\"", "\"Authorization: Bearer gho_5ecret0f7he7est5\"");
+        assert_eq!(Sign::parse(&echoed).unwrap().why, "Authorization: …");
+        // Somebody's words.
         for words in ["", "x ", "2026-01-01T00:00:00.000Z [INFO] said: ", "yesterday [WARNING] "] {
             let at = LINES[2].0.find("[rust").unwrap();
             assert_eq!(Sign::parse(&format!("{words}{}", &LINES[2].0[at..])), None, "{words}");

@@ -1,8 +1,6 @@
 //! A Copilot CLI that is being started. Until it listens, nobody else knows of it, so ending it is up to this process.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -11,10 +9,12 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::server::Secret;
-use super::{Cli, DEMO_RUNTIME, SdkError, Server};
+use super::{Cli, DEMO_RUNTIME, SdkError, Server, home};
 use crate::os::env;
+use crate::os::private_file::Private;
 use crate::os::process_id::Identity;
 use crate::os::state_dir::OUTPUT;
+use crate::text::redact::redacted;
 
 /// How often the output file is searched for the port line.
 const PORT_POLL: Duration = Duration::from_millis(5);
@@ -25,6 +25,8 @@ pub(crate) struct Process {
     /// The child process; `None` once it was released.
     child: Option<Box<dyn ChildWrapper>>,
     server: Server,
+    /// It has no home.
+    demo: bool,
 }
 
 impl Process {
@@ -35,7 +37,8 @@ impl Process {
     pub(crate) fn spawn(cli: &Cli, logs: TempDir) -> Result<Self, SdkError> {
         let log_dir = logs.path();
         let output = log_dir.join(OUTPUT);
-        let log = create_private(&output)
+        let log = Private::fresh()
+            .open(&output)
             .map_err(|source| SdkError::Io { what: format!("{} cannot be written", output.display()), source })?;
         // The lock lasts as long as anybody has the file open, so as long as the runtime lives. It keeps the logs from being
         // removed as old. Where files cannot be locked, they may be removed.
@@ -72,7 +75,7 @@ impl Process {
             token: Some(token),
             log_dir: Some(logs.keep()),
         };
-        Ok(Self { child: Some(child), server })
+        Ok(Self { child: Some(child), server, demo: cli.demo })
     }
 
     /// How to reach and end the CLI, as far as that is known already.
@@ -85,6 +88,10 @@ impl Process {
         while self.server.look_for_address().is_none() {
             let Some(child) = &mut self.child else { break };
             if let Ok(status) = timeout(PORT_POLL, child.inner_mut().wait()).await {
+                // It ends without a word then (measured).
+                if let (false, Err((folder, reason))) = (self.demo, home::check()) {
+                    return Err(SdkError::HomeUnusable { folder, reason });
+                }
                 return Err(SdkError::CliExited {
                     program: self.server.program.clone(),
                     status: describe(&status),
@@ -112,14 +119,6 @@ impl Drop for Process {
     }
 }
 
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create_new(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
 /// 128 random bits in hexadecimal.
 fn connection_token() -> Result<Secret, SdkError> {
     use std::fmt::Write as _;
@@ -138,7 +137,7 @@ fn connection_token() -> Result<Secret, SdkError> {
 /// The last lines of the output, for an error message.
 fn tail(output: &str) -> String {
     let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(5)..].join("\n")
+    redacted(&lines[lines.len().saturating_sub(5)..].join("\n"))
 }
 
 fn describe(status: &io::Result<ExitStatus>) -> String {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Tool, shell};
+use super::{Tool, sed, shell};
 
 /// A tool, or some uses of one. The runtime takes a rule of any kind and ignores those that it does not know
 /// (docs/copilot-cli.md, permission-rules), so only kinds that were seen to work are let through.
@@ -85,6 +85,16 @@ const EVALUATING: [&str; 37] = [
     "xargs",
 ];
 
+/// What changes nothing about where a path leads: in a line of these alone, words can be checked before the line runs. Not `mkdir`, `mv`,
+/// `ln`, `cp`, `git` and whatever else may put a link, or a folder with one, where a later command writes.
+const STEADY: [&str; 20] = [
+    "cat", "cut", "date", "diff", "echo", "false", "file", "grep", "head", "ls", "pwd", "rm", "rmdir", "sleep", "stat", "tail",
+    "touch", "tr", "true", "wc",
+];
+
+/// What takes away what it names.
+const REMOVING: [&str; 6] = ["mv", "rm", "rmdir", "shred", "trash", "unlink"];
+
 impl TryFrom<String> for Rule {
     type Error = String;
 
@@ -122,10 +132,18 @@ pub(crate) fn allows(rules: &[Rule], tool: &Tool, folder: &Path) -> bool {
                 && files.iter().all(|file| shell::is_inside(folder, file))
         }
         Tool::Shell(_) | Tool::OtherShell if rules.iter().any(|rule| rule.kind == "shell" && rule.argument.is_none()) => true,
-        Tool::Shell(line) => shell::commands(line)
-            .is_some_and(|commands| commands.iter().all(|words| rules.iter().any(|rule| rule.allows_command(words, folder)))),
+        Tool::Shell(line) => shell::commands(line).is_some_and(|commands| {
+            let steady = commands.len() == 1 || commands.iter().all(|words| STEADY.contains(&words[0].as_str()));
+            let allowed = |words: &Vec<String>| rules.iter().any(|rule| rule.allows_command(words, folder, steady));
+            commands.iter().all(|words| allowed(words) && !removes_folder(words, folder))
+        }),
         Tool::OtherShell | Tool::Other => false,
     }
+}
+
+/// Whether a command takes the session's own folder away, which is inside of itself.
+fn removes_folder(words: &[String], folder: &Path) -> bool {
+    REMOVING.contains(&words[0].as_str()) && words[1..].iter().any(|word| shell::is_folder(folder, word))
 }
 
 impl Rule {
@@ -138,16 +156,21 @@ impl Rule {
         EVALUATING.contains(&first).then(|| format!("with {first}, words can run other commands, or change what is run"))
     }
 
-    fn allows_command(&self, words: &[String], folder: &Path) -> bool {
+    /// `steady`: nothing in the line changes where the paths in it lead, so that looking at them beforehand tells something.
+    fn allows_command(&self, words: &[String], folder: &Path, steady: bool) -> bool {
         let Some(argument) = &self.argument else { return false };
         let (stem, more) = argument.strip_suffix(":*").map_or((argument.as_str(), false), |stem| (stem, true));
         let stem: Vec<&str> = stem.split_whitespace().collect();
         if !more {
             return words == stem;
         }
-        words.len() >= stem.len()
-            && words.iter().zip(&stem).all(|(word, stem)| word == stem)
-            && words[stem.len()..].iter().all(|word| shell::stays_inside(folder, word))
+        if words.len() < stem.len() || !words.iter().zip(&stem).all(|(word, stem)| word == stem) {
+            return false;
+        }
+        let (stem, more) = words.split_at(stem.len());
+        let inside = || steady && more.iter().all(|word| shell::stays_inside(folder, word));
+        let hides_none = || !matches!(stem[0].as_str(), "sed" | "gsed") || sed::only_edits(&words[1..]);
+        (more.is_empty() || inside()) && hides_none()
     }
 
     /// The rules that an approval for the session amounts to, as far as they can be given to another runtime.
@@ -174,9 +197,18 @@ mod tests {
 
     #[test]
     fn exactly_what_is_named_is_allowed() {
-        let rules: Vec<Rule> = ["shell(touch:*)", "shell(git push)", "shell(npm run:*)"].map(|rule| rule.parse().unwrap()).into();
+        let rules: Vec<Rule> =
+            ["shell(touch:*)", "shell(git push)", "shell(npm run:*)", "shell(cat)"].map(|rule| rule.parse().unwrap()).into();
         let allowed = |rules: &[Rule], line: &str| allows(rules, &Tool::Shell(line.to_owned()), Path::new("."));
-        for line in ["touch a", "touch", "touch 'a b'", "git push", "touch a && git push", "npm run test --all"] {
+        for line in [
+            "touch a",
+            "touch",
+            "touch 'a b'",
+            "git push",
+            "touch a && touch 'b c' | cat",
+            "git push && npm run",
+            "npm run test --all",
+        ] {
             assert!(allowed(&rules, line), "{line}");
         }
         for line in [
@@ -197,6 +229,8 @@ mod tests {
             "rm a",
             "touch a > b",
             "touch a &",
+            "touch a && git push",
+            "npm run && npm run x",
         ] {
             assert!(!allowed(&rules, line), "{line}");
         }
@@ -211,6 +245,48 @@ mod tests {
         assert!(!allowed(&write, "touch a"));
         assert!(allows(&all, &Tool::OtherShell, Path::new(".")) && !allows(&rules, &Tool::OtherShell, Path::new(".")));
         assert!(!allows(&all, &Tool::Other, Path::new(".")));
+    }
+
+    /// Words are looked at before the line runs: what the line itself puts in their way, or what is behind them, is not seen.
+    #[cfg(unix)]
+    #[test]
+    fn no_line_gets_around_the_check_of_its_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        std::fs::create_dir(folder.join("d")).unwrap();
+        std::os::unix::fs::symlink("..", folder.join("d/link")).unwrap();
+        std::os::unix::fs::symlink(".", folder.join("same")).unwrap();
+        let rules: Vec<Rule> = ["mv", "rm", "rmdir", "cp", "ln", "git", "touch", "sed"]
+            .map(|name| format!("shell({name}:*)").parse().unwrap())
+            .into();
+        let allowed = |line: &str| allows(&rules, &Tool::Shell(line.to_owned()), folder);
+        let own = folder.to_str().unwrap();
+        for line in
+            ["mv d d2", "rm -rf d", "git add .", "cp d d2", "sed -i s/a/b/ f", "rm -rf d && touch e", &format!("rm {own}/d")]
+        {
+            assert!(allowed(line), "{line}");
+        }
+        for line in [
+            "mv d d2; mv x d2/link/x",
+            "cp -r d d2 && touch d2/link/x",
+            "ln -s d d2; touch d2/link/x",
+            "git checkout evil && touch link/x",
+            "rm -rf .",
+            "rm -rf ./",
+            "rm -rf same/",
+            "rmdir .",
+            "mv . d2",
+            &format!("rm -rf {own}"),
+            &format!("rm -rf {own}/."),
+            "touch a; rm -rf .",
+            "sed -n 'w ../x' f",
+            "sed -n w../x f",
+            "sed 's/a/b/w ../x' f",
+            "sed -f script f",
+            "sed '1e touch x' f",
+        ] {
+            assert!(!allowed(line), "{line}");
+        }
     }
 
     #[test]

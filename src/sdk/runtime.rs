@@ -16,6 +16,7 @@ use tokio::net::tcp::OwnedReadHalf;
 use super::SdkError;
 use super::server::Secret;
 use crate::os::env::host_of;
+use crate::text::redact::redacted;
 
 /// The oldest protocol that the SDK speaks. The newest one is the SDK's own.
 const OLDEST_PROTOCOL: u32 = 3;
@@ -71,8 +72,8 @@ impl Runtime {
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         let client = Client::from_streams(Prompt(reader), writer, std::path::PathBuf::new())
-            .map_err(|error| SdkError::Connection(error.to_string()))?;
-        // The SDK's own handshake sends no token over streams that it did not open itself, so `connect` is called here.
+            .map_err(|error| SdkError::Connection(redacted(&error.to_string())))?;
+        // The SDK's own handshake sends no token for streams that it did not open itself.
         let params = token.map_or_else(|| json!({}), |token| json!({ "token": token.expose() }));
         let answer = call(&client, "connect", params).await?;
         let version = answer["version"].as_str().unwrap_or("unknown").to_owned();
@@ -109,7 +110,7 @@ impl Runtime {
         // There is one text for each place where a token was found and refused, and none if there was no token at all
         // (docs/copilot-cli.md, sign-in-none).
         let errors: Vec<&str> = answer["authErrors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        Err(SdkError::explain_sign_in(errors.join("; ")))
+        Err(SdkError::explain_sign_in(redacted(&errors.join("; "))))
     }
 
     /// Asks the runtime to end. It tells Mission Control of the end of every session.

@@ -3,14 +3,16 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fmt, fs, io};
+use std::{fmt, fs};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
 use super::{Runtime, SdkError};
+use crate::os::private_file;
 use crate::os::process_id::{self, Identity};
 use crate::os::state_dir::OUTPUT;
+use crate::text::redact;
 
 /// A runtime needs 0.1 to 0.4 s to tell Mission Control of every session and to exit (docs/copilot-cli.md, end-runtime). On a bad
 /// link it needs longer.
@@ -19,6 +21,8 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 const TERMINATE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a killed process may take to be gone. It is gone at once, unless the kernel holds it.
 const KILL_DEADLINE: Duration = Duration::from_secs(1);
+/// Until it listens it prints some lines; what floods its log is not read to its end.
+const MOST_PRINTED: u64 = 16 * 1024 * 1024;
 /// How often a process is looked at until it is gone.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -39,16 +43,30 @@ pub(crate) struct Server {
 /// A secret, such as the token that clients show to connect. It is written to files that only the user can read, and `Debug`
 /// hides it.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "String", into = "String")]
 pub(crate) struct Secret(String);
 
 impl Secret {
     pub(crate) fn new(text: String) -> Self {
+        // Whoever it is shown to may repeat it.
+        redact::remember(&text);
         Self(text)
     }
 
     pub(super) fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<Secret> for String {
+    fn from(secret: Secret) -> Self {
+        secret.0
     }
 }
 
@@ -161,8 +179,7 @@ impl Server {
 
     /// What the runtime printed so far.
     pub(super) fn printed(&self) -> String {
-        let output =
-            self.log_dir.as_ref().map(|folder| folder.join(OUTPUT)).map_or_else(|| Err(io::ErrorKind::NotFound.into()), fs::read);
+        let output = self.log_dir.as_ref().and_then(|folder| private_file::read_start(&folder.join(OUTPUT), MOST_PRINTED).ok());
         output.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 }
@@ -183,7 +200,7 @@ fn kill_group(process: Identity) {
 }
 
 /// The port in the line "CLI server listening on port N", once the line is whole.
-fn port_line(output: &str) -> Option<u16> {
+pub(super) fn port_line(output: &str) -> Option<u16> {
     let (_, rest) = output.split_once("CLI server listening on port ")?;
     rest.split_once('\n')?.0.trim().parse().ok()
 }

@@ -2,10 +2,16 @@
 
 use std::path::{Component, Path, PathBuf};
 
-/// The simple commands that bash makes of `text`, each as its words without quotes. `None` if the line may do anything else:
-/// expand (also names of files, as `lin?` may be a symbolic link that leads elsewhere), redirect, run in the background, define,
-/// nest. A character that is not known to be harmless counts as doing so.
+/// The simple commands that bash makes of `text`, each as its words without their quotes; None where it may do anything else: expand
+/// (also names of files: `lin?` may be a link that leads elsewhere), redirect, run in the background, define, nest. What is not known to
+/// be harmless counts as that.
+///
+/// Where bash reads another charset than UTF-8 (GBK, Big5, GB18030, Shift-JIS), a backslash can be the second half of a character, and what
+/// it was to quote is none. Which charset that is depends on an environment that may not be ours, so both together count as anything.
 pub(super) fn commands(text: &str) -> Option<Vec<Vec<String>>> {
+    if !text.is_ascii() && text.contains('\\') {
+        return None;
+    }
     let mut commands = vec![Vec::new()];
     // `None` between words.
     let mut word: Option<String> = None;
@@ -70,7 +76,12 @@ pub(super) fn stays_inside(folder: &Path, word: &str) -> bool {
     !word.to_ascii_lowercase().contains("file:") && std::iter::once(word).chain(glued).chain(tails).all(inside)
 }
 
-/// Whether a path, existing or not, is inside `folder`, with symbolic links followed, and outside of git's own folder.
+/// Whether a word names the folder itself.
+pub(super) fn is_folder(folder: &Path, word: &str) -> bool {
+    !word.is_empty() && folder.canonicalize().is_ok_and(|own| own.join(word).canonicalize().is_ok_and(|named| named == own))
+}
+
+/// Whether a path, there or not, is inside `folder`, also where symbolic links lead elsewhere, and not git's own.
 pub(super) fn is_inside(folder: &Path, path: &Path) -> bool {
     let Ok(folder) = folder.canonicalize() else { return false };
     let leads_away = |part: Component<'_>| match part {
@@ -110,6 +121,7 @@ mod tests {
             ("touch a; rm b", "touch·a / rm·b"),
             ("git add . && git commit -m 'one\ntwo' | cat || true\nls", "git·add·. / git·commit·-m·one\ntwo / cat / true / ls"),
             ("t'ou'ch \"\"", "touch·"),
+            ("touch 你 'é'", "touch·你·é"),
         ] {
             assert_eq!(read(text).as_deref(), Some(expected), "{text}");
         }
@@ -140,6 +152,9 @@ mod tests {
             "touch a*",
             "touch lin?/a",
             "touch [ab]",
+            "touch 你\\;mkdir x",
+            "touch \"你\\\"\"",
+            "touch 你 \\;mkdir x",
         ] {
             assert_eq!(read(text), None, "{text}");
         }

@@ -15,7 +15,6 @@
 
 use crate::sdk::LinkLog;
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -34,6 +33,7 @@ use super::queue::{Queue, Servers};
 use super::{Host, core};
 use crate::context::{Context, Deadline};
 use crate::model::{Hook, KeepAwake};
+use crate::os::private_file::Private;
 use crate::os::process_id::Identity;
 use crate::os::{env, state_dir};
 use crate::output::Update;
@@ -241,14 +241,7 @@ impl Next {
     fn start(registry: &Registry, session: &str) -> anyhow::Result<Self> {
         state_dir::log_dir()?;
         let errors = registry.host_log(session);
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-        }
-        let errors = options.open(&errors).with_context(|| format!("{} cannot be written", errors.display()))?;
+        let errors = Private::appending().open(&errors).with_context(|| format!("{} cannot be written", errors.display()))?;
         let mut command = CommandWrap::with_new(env::own_program()?, |command| {
             command
                 .arg(NEXT_HOST)

@@ -12,6 +12,7 @@ use crate::os::hook_command::{self, Job};
 use crate::output::{self, Update};
 use crate::registry::SessionEntry;
 use crate::sdk::Event;
+use crate::text::sanitise::sanitised;
 
 /// So many of one event run at once; an agent that asks for a thousand things does not start a thousand processes.
 const AT_ONCE: usize = 8;
@@ -117,15 +118,32 @@ fn job(command: String, event: HookEvent, message: &str, update: Option<&Update<
         ("COPILOT_REMOTE_HOOK_REPOSITORY", entry.repository.as_deref().unwrap_or_default()),
         ("COPILOT_REMOTE_HOOK_MESSAGE", &message),
     ];
-    // No variable can hold a NUL.
     let variables: BTreeMap<String, String> =
-        variables.into_iter().map(|(name, value)| (name.to_owned(), cut(&value.replace('\0', "")))).collect();
+        variables.into_iter().map(|(name, value)| (name.to_owned(), cut(&harmless(value)))).collect();
     Job { command, directory: entry.directory.clone(), variables, input }
+}
+
+/// A value as a terminal may show it: most hooks print it, or hand it on to what does. The lines stay; stdin has all as it is.
+fn harmless(value: &str) -> String {
+    value.split('\n').map(sanitised).collect::<Vec<_>>().join("\n")
 }
 
 fn cut(text: &str) -> String {
     match text.char_indices().nth(TEXT) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn variables_hold_nothing_that_a_terminal_obeys() {
+        assert_eq!(
+            harmless("one\r\n\x1b]0;x\x07\u{9b}2J\u{202e}\0\u{200b}two"),
+            "one\\x0d\n\\x1b]0;x\\x07\\u{9b}2J\\u{202e}\\x00\\u{200b}two"
+        );
     }
 }

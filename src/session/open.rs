@@ -66,33 +66,7 @@ pub(super) async fn create(
     }
     plan.options.person = person;
     let opened = if let Some(wanted) = plan.resume.clone() {
-        let found = resume::find(context, registry, &runtime, &wanted, plan.deadline).await?;
-        // A person may have been asked, for as long as that took.
-        plan.deadline = plan.deadline.again();
-        plan.remote = plan.remote.or(found.remote);
-        if plan.time_limit.is_some() && plan.remote == Some(Remote::Off) {
-            return Err(UsageError::new(
-                "--time-limit is for a session that is shared, and this one was not",
-                "share it with it: --remote on",
-            )
-            .into());
-        }
-        give_again(context, &mut plan.options, found.given)?;
-        if wanted.ask {
-            plan.options.permission_mode = Some(ASK.to_owned());
-        }
-        match found.stored.directory.clone().filter(|directory| directory.is_dir()) {
-            Some(directory) => plan.options.directory = directory,
-            None => context.tell(&Update::Caution(format!(
-                "the folder that the session worked in is gone: it goes on in {}",
-                plan.options.directory.display()
-            )))?,
-        }
-        let folder = plan.options.directory.clone();
-        let finding = async { anyhow::Ok(worktree::of(&folder).await) };
-        plan.worktree = context.within("looking for the worktree", plan.deadline, finding).await?;
-        trust_folder(context, &runtime, plan).await?;
-        resume::attach(context, &runtime, found.stored, &mut plan.options, plan.deadline).await
+        Box::pin(go_on(context, registry, &runtime, plan, wanted)).await
     } else {
         obey_settings(&mut plan.options);
         trust_folder(context, &runtime, plan).await?;
@@ -138,6 +112,70 @@ pub(super) async fn create(
             Err(error)
         }
     }
+}
+
+/// Attaches to the session that is gone on with. Of the last one, where nothing is left of it (a power cut may leave an empty file), to the one
+/// before it.
+async fn go_on(
+    context: &mut Context<'_>,
+    registry: &Registry,
+    runtime: &Runtime,
+    plan: &mut Plan,
+    mut wanted: resume::Wanted,
+) -> anyhow::Result<(Session, Events)> {
+    let (options, remote) = (plan.options.clone(), plan.remote);
+    loop {
+        let found = resume::find(context, registry, runtime, &wanted, plan.deadline).await?;
+        let id = found.stored.id.clone();
+        let error = match go_on_with(context, runtime, plan, &wanted, found).await {
+            Err(error) if matches!(wanted.which, resume::Which::Last) => error,
+            done => return done,
+        };
+        if !matches!(error.downcast_ref(), Some(SdkError::SessionEnded)) {
+            return Err(error);
+        }
+        context.tell(&Update::Caution(format!(
+            "the session {id} is listed, but the Copilot CLI cannot read it any more: it is passed over"
+        )))?;
+        wanted.lost.push(id);
+        (plan.options, plan.remote) = (options.clone(), remote);
+    }
+}
+
+/// Attaches to a session that was found, as it was.
+async fn go_on_with(
+    context: &mut Context<'_>,
+    runtime: &Runtime,
+    plan: &mut Plan,
+    wanted: &resume::Wanted,
+    found: resume::Found,
+) -> anyhow::Result<(Session, Events)> {
+    // A person may have been asked, for as long as that took.
+    plan.deadline = plan.deadline.again();
+    plan.remote = plan.remote.or(found.remote);
+    if plan.time_limit.is_some() && plan.remote == Some(Remote::Off) {
+        return Err(UsageError::new(
+            "--time-limit is for a session that is shared, and this one was not",
+            "share it with it: --remote on",
+        )
+        .into());
+    }
+    give_again(context, &mut plan.options, found.given)?;
+    if wanted.ask {
+        plan.options.permission_mode = Some(ASK.to_owned());
+    }
+    match found.stored.directory.clone().filter(|directory| directory.is_dir()) {
+        Some(directory) => plan.options.directory = directory,
+        None => context.tell(&Update::Caution(format!(
+            "the folder that the session worked in is gone: it goes on in {}",
+            plan.options.directory.display()
+        )))?,
+    }
+    let folder = plan.options.directory.clone();
+    let finding = async { anyhow::Ok(worktree::of(&folder).await) };
+    plan.worktree = context.within("looking for the worktree", plan.deadline, finding).await?;
+    trust_folder(context, runtime, plan).await?;
+    resume::attach(context, runtime, found.stored, &mut plan.options, plan.deadline).await
 }
 
 /// What the person's settings say counts where nothing else is said.

@@ -41,6 +41,8 @@ pub(crate) struct Wanted {
     pub(crate) directory: PathBuf,
     /// What it was allowed and denied counts no longer.
     pub(crate) ask: bool,
+    /// These are listed, and are not there: what was kept of them was lost.
+    pub(crate) lost: Vec<String>,
 }
 
 /// The session that is resumed.
@@ -141,7 +143,7 @@ async fn choose(
         Which::Last | Which::Asked => {
             let mut here = of_this_repository(wanted, all);
             // Those that live are gone on with otherwise.
-            here.retain(|stored| !matches!(registry.session(&stored.id), Ok(Some(_))));
+            here.retain(|stored| !wanted.lost.contains(&stored.id) && !matches!(registry.session(&stored.id), Ok(Some(_))));
             return match (&wanted.which, here.len()) {
                 (_, 0) => Err(ChooseError::NoneStored.into()),
                 (Which::Asked, 2..) => ask(context, here).await,

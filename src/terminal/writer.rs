@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -45,7 +45,8 @@ impl Writer {
         let (jobs, todo) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let left = waiting.clone();
-        thread::spawn(move || write_all(&todo, &left));
+        // Where there is no room for a thread, whoever writes does so itself.
+        drop(thread::Builder::new().spawn(move || write_all(&todo, &left)));
         Self { jobs, waiting, late: AtomicBool::new(false) }
     }
 
@@ -74,8 +75,9 @@ impl Writer {
 
     fn send(&self, stream: Stream, text: String, outcome: Option<Sender<io::Result<()>>>) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        // The thread lives as long as `self`, so sending cannot fail.
-        let _ = self.jobs.send(Job { stream, text, outcome });
+        if let Err(SendError(job)) = self.jobs.send(Job { stream, text, outcome }) {
+            write_job(job, &mut None, &self.waiting);
+        }
     }
 
     /// Whether the reader of our output has stopped reading.
@@ -100,17 +102,21 @@ impl Drop for Writer {
 fn write_all(todo: &Receiver<Job>, waiting: &AtomicUsize) {
     // Why stdout takes no more. It is kept because nobody may have heard of it, and writing an empty text would seem to succeed.
     let mut gone: Option<io::ErrorKind> = None;
-    for Job { stream, text, outcome } in todo {
-        let written = match (stream, gone) {
-            (Stream::Stdout, Some(kind)) => Err(kind.into()),
-            (Stream::Stdout, None) => write(&mut io::stdout().lock(), &text).inspect_err(|error| gone = Some(error.kind())),
-            (Stream::Stderr, _) => write(&mut io::stderr().lock(), &text),
-        };
-        waiting.fetch_sub(1, Ordering::Relaxed);
-        if let Some(outcome) = outcome {
-            // The caller may have stopped waiting.
-            let _ = outcome.send(written);
-        }
+    for job in todo {
+        write_job(job, &mut gone, waiting);
+    }
+}
+
+fn write_job(Job { stream, text, outcome }: Job, gone: &mut Option<io::ErrorKind>, waiting: &AtomicUsize) {
+    let written = match (stream, &gone) {
+        (Stream::Stdout, Some(kind)) => Err((*kind).into()),
+        (Stream::Stdout, None) => write(&mut io::stdout().lock(), &text).inspect_err(|error| *gone = Some(error.kind())),
+        (Stream::Stderr, _) => write(&mut io::stderr().lock(), &text),
+    };
+    waiting.fetch_sub(1, Ordering::Relaxed);
+    if let Some(outcome) = outcome {
+        // Who asked may have stopped waiting.
+        let _ = outcome.send(written);
     }
 }
 
@@ -118,4 +124,21 @@ fn write_all(todo: &Receiver<Job>, waiting: &AtomicUsize) {
 fn write(stream: &mut impl io::Write, text: &str) -> io::Result<()> {
     stream.write_all(text.as_bytes())?;
     stream.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+    use std::sync::mpsc::channel;
+
+    use super::{Stream, Writer};
+
+    /// Where memory is short, no thread may start.
+    #[test]
+    fn without_a_thread_it_writes_itself() {
+        let writer = Writer { jobs: channel().0, waiting: Arc::new(AtomicUsize::new(0)), late: AtomicBool::new(false) };
+        writer.write(Stream::Stderr, String::new());
+        assert!(writer.write_data(String::new(), true).is_ok() && !writer.is_stalled());
+    }
 }

@@ -40,6 +40,8 @@ fn told(sandbox: &Sandbox, event: &str) -> (Value, Vec<String>) {
 #[test]
 fn what_happens_arrives_as_data() {
     const HOSTILE: &str = "'\"; touch pwned; $(touch pwned) `touch pwned`\n\u{1b}]0;owned\u{7}\u{202e}%s %n \\n";
+    // The same in a variable, which scripts print.
+    const SHOWN: &str = "'\"; touch pwned; $(touch pwned) `touch pwned`\n\\x1b]0;owned\\x07\\u{202e}%s %n \\n";
     let mut sandbox = Sandbox::new();
     let hook = recorder(&sandbox);
     sandbox.play(&json!({
@@ -67,11 +69,11 @@ fn what_happens_arrives_as_data() {
             (&json!("hook"), &json!(event), &json!(1))
         );
         assert_eq!(document["session"]["url"], url, "{document}");
-        let message = if event == "ready" { "" } else { HOSTILE };
+        let (message, shown) = if event == "ready" { ("", "") } else { (HOSTILE, SHOWN) };
         assert_eq!(document["message"], message, "{event}");
         for variable in [
             format!("COPILOT_REMOTE_HOOK_EVENT={event}"),
-            format!("COPILOT_REMOTE_HOOK_MESSAGE={message}"),
+            format!("COPILOT_REMOTE_HOOK_MESSAGE={shown}"),
             format!("COPILOT_REMOTE_HOOK_URL={url}"),
             format!("COPILOT_REMOTE_HOOK_SESSION={}", document["session"]["sessionId"].as_str().unwrap()),
             "COPILOT_REMOTE_HOOK_REPOSITORY=octocat/hello-world".to_owned(),
@@ -84,7 +86,7 @@ fn what_happens_arrives_as_data() {
     // The session is as it is by this event.
     assert_eq!((&input["session"]["activity"], &input["session"]["waiting"]), (&json!("input"), &json!(1)));
     let (_, environment) = told(&sandbox, "idle");
-    assert!(environment.contains(&format!("COPILOT_REMOTE_HOOK_NAME={HOSTILE}")), "{environment:?}");
+    assert!(environment.contains(&format!("COPILOT_REMOTE_HOOK_NAME={SHOWN}")), "{environment:?}");
     running.signal("TERM");
     running.finish().expect_code(143);
     assert_eq!(told(&sandbox, "ended").0["data"]["reason"], "signal");

@@ -10,6 +10,7 @@ mod demo;
 mod failures;
 mod faults;
 mod generated;
+mod hard_places;
 mod hooks;
 mod link;
 mod locate;

@@ -258,3 +258,20 @@ fn rules_outlive_the_logs_until_they_are_taken_back() {
     assert!(done.stderr.contains("--resume"), "{}", done.stderr);
     sandbox.stop_all();
 }
+
+/// A power cut may leave the file of the newest session empty: the CLI lists it, and cannot resume it.
+#[test]
+fn an_emptied_session_is_passed_over() {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let sandbox = world(&github, &cli);
+    let older = ended(&sandbox, &github, "older", &[]);
+    let newer = ended(&sandbox, &github, "newer", &[]);
+    let id = newer["sessionId"].as_str().unwrap();
+    let events = sandbox.path("copilot/session-state").join(id).join("events.jsonl");
+    std::fs::write(&events, "").unwrap();
+    let done = sandbox.run(&["start", "--continue", "-d", "--json"]).expect_code(0);
+    assert!(done.stderr.contains(&format!("the session {id} is listed, but the Copilot CLI cannot read it")), "{}", done.stderr);
+    assert_eq!(done.json().pop().unwrap()["sessionId"], older["sessionId"]);
+    sandbox.stop_all();
+}
