@@ -33,7 +33,7 @@ pub(crate) async fn run(terminal: &mut Terminal) -> anyhow::Result<u8> {
                 None => Err(error),
             },
         },
-        // The real CLI ends with 0 on any of them (measured).
+        // The real CLI ends with 0 on any of them (docs/copilot-cli.md, end-runtime).
         _ = shutdown.next() => Ok(0),
     }
 }

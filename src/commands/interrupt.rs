@@ -19,7 +19,7 @@ use crate::view::journal::Follower;
 use crate::view::notices;
 
 const TIMEOUT: Duration = Duration::from_mins(1);
-/// The runtime stops at once, and may not say so (measured while MCP servers start): the session's journal does.
+/// The runtime stops at once, and may not say so (docs/copilot-cli.md, event-abort): the session's journal does.
 const ANSWER: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(context: &mut Context<'_>, args: Interrupt) -> anyhow::Result<Exit> {

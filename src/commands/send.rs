@@ -90,7 +90,8 @@ async fn turn(follower: &mut Follower, id: &str, mut began: bool) -> anyhow::Res
         }
         busy |= follower.activity != Activity::Idle;
         if !began && busy && follower.activity == Activity::Idle {
-            // It was queued behind a turn that is over: now it is its turn, or it was thrown away with that one (measured for an abort).
+            // It was queued behind a turn that is over: now it is its turn, or it was thrown away with that one
+            // (docs/copilot-cli.md, event-abort).
             match timeout(ACCEPTED_DEADLINE, follower.accepted(id)).await {
                 Ok(accepted) => accepted?,
                 Err(_) => return failed("the prompt was dropped with the turn before it"),

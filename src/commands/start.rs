@@ -24,7 +24,7 @@ use crate::text::line::{Line, Tone};
 use crate::view::link::QrOptions;
 use crate::view::notices;
 
-/// From nothing to a link takes about a second (measured); on a train, longer.
+/// From nothing to a link takes about a second (docs/copilot-cli.md, launch-time); on a train, longer.
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// A big repository is checked out.
 const WORKTREE: Duration = Duration::from_mins(10);

@@ -111,7 +111,7 @@ async fn stop(registry: &Registry, entry: &SessionEntry) -> anyhow::Result<Stopp
             Session::of(&runtime, id).close().await
         };
         let closed = async {
-            // Where GitHub does not answer, neither does the call; the session is gone all the same (measured).
+            // Where GitHub does not answer, neither does the call; the session is gone all the same (docs/copilot-cli.md, end-close-hangs).
             tokio::select! {
                 closed = closing => match closed.map_err(SdkError::explain_ended) {
                     Ok(()) | Err(SdkError::SessionEnded) => {}

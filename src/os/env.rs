@@ -86,7 +86,7 @@ pub(crate) fn github_host() -> String {
     get("COPILOT_GH_HOST").or_else(|| get("GH_HOST")).map_or_else(|| "github.com".to_owned(), |host| host_of(&host))
 }
 
-/// The host in `octo.ghe.com` or `https://octo.ghe.com/`: the Copilot CLI takes both (measured).
+/// The host in `octo.ghe.com` or `https://octo.ghe.com/`: the Copilot CLI takes both (docs/copilot-cli.md, sign-in-host).
 pub(crate) fn host_of(text: &str) -> String {
     let text = text.strip_prefix("https://").unwrap_or(text);
     text.split('/').next().unwrap_or_default().to_ascii_lowercase()

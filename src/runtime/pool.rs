@@ -1,7 +1,7 @@
 //! One runtime, many sessions: joins a live runtime with the same sharing key, or launches one, and decides who ends it.
 
-use crate::sdk::Session;
 use crate::os::state_dir::StateError;
+use crate::sdk::Session;
 use std::collections::HashSet;
 use std::time::Duration;
 

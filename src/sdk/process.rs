@@ -88,7 +88,7 @@ impl Process {
         while self.server.look_for_address().is_none() {
             let Some(child) = &mut self.child else { break };
             if let Ok(status) = timeout(PORT_POLL, child.inner_mut().wait()).await {
-                // It ends without a word then (measured).
+                // It ends without a word then (docs/copilot-cli.md, launch-home).
                 if let (false, Err((folder, reason))) = (self.demo, home::check()) {
                     return Err(SdkError::HomeUnusable { folder, reason });
                 }

@@ -5,6 +5,8 @@
 //! that process lives, and whether an answer came. A deadline that passed is no proof that something did not happen.
 
 pub(crate) mod link_health;
+mod remote;
+mod runtime;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
@@ -16,30 +18,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::link_health::{LinkHealth, Remedy};
+use self::remote::{read_wishes, reconcile, switched, wished};
+use self::runtime::{disconnected, mind_runtime, mind_sleep, relaunch_failed};
 use crate::model::{Activity, KeepAwake, Link, Remote};
 use crate::sdk::Sign;
-
-/// Whoever switches from another terminal gets this time before the host does it in their place.
-const OTHERS_TURN: Duration = Duration::from_secs(2);
-/// How long a wish to share may be unfulfilled before the host takes it over: GitHub answers within 10 s, mostly.
-const TAKE_OVER_AFTER: Duration = Duration::from_secs(3);
-/// The pauses between attempts to share begin with this one, and double up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// How often the runtime is asked whether it is there.
-const PING_INTERVAL: Duration = Duration::from_secs(15);
-/// A runtime that did not answer for so long may not upload either.
-const SILENT_AFTER: Duration = Duration::from_secs(10);
-/// A runtime that did not answer for so long hangs.
-const HANGS_AFTER: Duration = Duration::from_mins(1);
-/// The wall's clock ran on by so much more than ours: the machine slept.
-const SLEPT: Duration = Duration::from_secs(5);
-/// A connection that breaks again and again is not mended for ever: so many times …
-const RELAUNCHES: usize = 3;
-/// … within this time.
-const RELAUNCH_WINDOW: Duration = Duration::from_mins(5);
-/// A cause that may pass (no disk, a CLI that is being replaced) is tried again for so long.
-const RELAUNCH_PATIENCE: Duration = Duration::from_mins(2);
 
 /// The moment of an input.
 #[derive(Debug, Clone, Copy)]
@@ -306,12 +288,6 @@ impl State {
         self.told_meanwhile = None;
         effects.push(Effect::Switch(switch));
     }
-
-    fn retry_later(&mut self, now: Now) {
-        let attempts = self.retry.map_or(0, |(_, attempts)| attempts);
-        let pause = (FIRST_PAUSE * (1 << attempts.min(4))).min(LONGEST_PAUSE);
-        self.retry = Some((now.at + pause, attempts + 1));
-    }
 }
 
 /// Takes in what happened, and decides what is to be done.
@@ -392,78 +368,6 @@ fn looked(state: &mut State, look: &Look<'_>, now: Now, effects: &mut Vec<Effect
     }
 }
 
-fn mind_sleep(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let Some((at, wall)) = state.clocks.replace((now.at, now.wall)) else { return };
-    let ran = Duration::try_from(now.wall.duration_since(wall)).unwrap_or_default();
-    if let Some(slept) = ran.checked_sub(now.at.saturating_sub(at)).filter(|slept| *slept > SLEPT) {
-        effects.push(Effect::Tell(Notice::Slept(slept)));
-        effects.push(Effect::Nudge);
-        state.link.nudge(now.at);
-        // Asked at once.
-        state.answered_at = Duration::ZERO;
-    }
-}
-
-/// Takes over what the files say; what is missing there is written anew.
-fn read_wishes(state: &mut State, look: &Look<'_>, now: Now, effects: &mut Vec<Effect>) {
-    if let Some(desired) = look.desired {
-        state.desired = desired;
-        state.until = look.until;
-    } else {
-        effects.push(Effect::WriteDesired(state.desired));
-        // The whole folder was removed, so that nobody took the time limit away either.
-        if state.until.is_some() {
-            effects.push(Effect::WriteLimit(state.until));
-        }
-    }
-    if state.until.is_some_and(|until| until <= now.wall) && state.desired != Remote::Off {
-        // At once: what is under way stops at this word, and what is to be shared again is not.
-        state.desired = Remote::Off;
-        effects.push(Effect::WriteDesired(Remote::Off));
-        effects.push(Effect::Tell(Notice::LimitOver));
-    }
-    if state.desired == Remote::Off {
-        state.restoring = false;
-        if state.actual == Remote::Off {
-            state.retry = None;
-        }
-    }
-}
-
-/// Makes what is so what is desired.
-fn reconcile(state: &mut State, look: &Look<'_>, now: Now, effects: &mut Vec<Effect>) {
-    // What came on while a switch hangs that nobody wants any more is not waited for.
-    if state.desired == Remote::Off && state.told_meanwhile.is_some_and(|told| told != Remote::Off) {
-        state.drop_switch(now, effects);
-    }
-    if state.desired == state.actual {
-        state.differs_since = None;
-        state.retry = None;
-        return;
-    }
-    let since = now.at.saturating_sub(*state.differs_since.get_or_insert(now.at));
-    let may_try = state.retry.is_none_or(|(at, _)| now.at >= at);
-    if state.desired == Remote::Off {
-        // What is being switched on stops by itself at the word; a switch that hangs is not waited for.
-        let hangs = state.switching.is_some_and(|switch| switch != Switch::Off) && since >= OTHERS_TURN;
-        if hangs {
-            state.drop_switch(now, effects);
-        }
-        if state.may_switch() && may_try && (look.turn_is_free || since >= OTHERS_TURN) {
-            state.start(Switch::Off, effects);
-        }
-        return;
-    }
-    let own = state.restoring || state.retry.is_some();
-    if !state.may_switch() || !may_try || !own && (!look.turn_is_free || since < TAKE_OVER_AFTER) {
-        return;
-    }
-    if !own {
-        effects.push(Effect::Tell(Notice::TakingOver(state.desired)));
-    }
-    state.start(Switch::AsDesired, effects);
-}
-
 fn mind_link(state: &mut State, look: &Look<'_>, now: Now, effects: &mut Vec<Effect>) {
     if state.actual == Remote::Off {
         // What is said meanwhile is about other sessions, or about what was.
@@ -490,119 +394,4 @@ fn mind_link(state: &mut State, look: &Look<'_>, now: Now, effects: &mut Vec<Eff
         }
         None => {}
     }
-}
-
-/// Asks the runtime whether it is there. One that does not answer for a minute is ended, by one of its hosts: the others see that, too.
-fn mind_runtime(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    state.is_silent |= state.ping_since.is_some_and(|since| now.at.saturating_sub(since) >= SILENT_AFTER);
-    match state.ping_since {
-        Some(since) if now.at.saturating_sub(since) >= HANGS_AFTER => {
-            state.ping_since = None;
-            state.answered_at = now.at;
-            if !std::mem::replace(&mut state.hangs_told, true) {
-                effects.push(Effect::Tell(Notice::Hangs));
-            }
-            effects.push(Effect::ReplaceRuntime);
-        }
-        None if now.at.saturating_sub(state.answered_at) >= PING_INTERVAL || state.answered_at.is_zero() => {
-            state.ping_since = Some(now.at);
-            effects.push(Effect::Ping);
-        }
-        _ => {}
-    }
-}
-
-/// A person at this terminal switches. `off` does not wait for what is under way.
-fn wished(state: &mut State, remote: Remote, now: Now, effects: &mut Vec<Effect>) {
-    state.drop_switch(now, effects);
-    state.desired = remote;
-    state.retry = None;
-    state.differs_since = Some(now.at);
-    effects.push(Effect::WriteDesired(remote));
-    state.start(if remote == Remote::Off { Switch::Off } else { Switch::AsDesired }, effects);
-}
-
-fn switched(state: &mut State, outcome: Outcome, now: Now, effects: &mut Vec<Effect>) {
-    let Some(switch) = state.switching.take() else { return };
-    let renewing = switch == Switch::Anew;
-    if renewing {
-        state.link.on_renewed(matches!(outcome, Outcome::Done(_)), now.at);
-    }
-    match outcome {
-        Outcome::Done(remote) => {
-            state.told_meanwhile = None;
-            // One that was shared anew is not told to be well until that shows.
-            if renewing && remote != Remote::Off {
-                state.actual = remote;
-                state.restoring = false;
-                state.retry = None;
-            } else {
-                state.set_actual(remote, now);
-            }
-            if remote != state.desired && state.desired == Remote::Off {
-                state.differs_since = Some(now.at);
-            }
-        }
-        Outcome::Passing { off } => {
-            went_off(state, off, now);
-            state.retry_later(now);
-        }
-        Outcome::Refused { off } => {
-            went_off(state, off, now);
-            if switch == Switch::Off {
-                state.retry_later(now);
-            } else if state.desired != Remote::Off {
-                // It would be refused again: what is desired is what is.
-                state.restoring = false;
-                state.retry = None;
-                state.desired = state.actual;
-                effects.push(Effect::WriteDesired(state.actual));
-            }
-        }
-        // It is settled by the relaunch, or by the next look.
-        Outcome::Unknown => state.retry_later(now),
-    }
-}
-
-/// A switch did not come about. The session may have been switched off on the way to being shared anew, and what somebody else asked for
-/// may have come on.
-fn went_off(state: &mut State, off: bool, now: Now) {
-    if off {
-        state.actual = Remote::Off;
-        state.restoring = state.desired != Remote::Off;
-    }
-    if let Some(told) = state.told_meanwhile.take() {
-        state.set_actual(told, now);
-    }
-}
-
-fn disconnected(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    state.drop_switch(now, effects);
-    state.ping_since = None;
-    state.relaunches.retain(|at| now.at.saturating_sub(*at) < RELAUNCH_WINDOW);
-    if state.relaunches.len() >= RELAUNCHES {
-        effects.push(Effect::GiveUp(Reason::TooOften));
-        return;
-    }
-    state.relaunches.push(now.at);
-    if state.remote() != Remote::Off {
-        lose_link(state, "the connection to the Copilot CLI broke".to_owned(), effects);
-    }
-    state.restoring = state.desired != Remote::Off;
-    state.actual = Remote::Off;
-    state.retry = None;
-    effects.push(Effect::Relaunch(Duration::ZERO));
-}
-
-fn relaunch_failed(state: &mut State, may_pass: bool, now: Now, effects: &mut Vec<Effect>) {
-    let since = *state.relaunch_fails_since.get_or_insert(now.at);
-    let failed_for = now.at.saturating_sub(since);
-    if !may_pass || failed_for >= RELAUNCH_PATIENCE {
-        effects.push(Effect::GiveUp(Reason::RelaunchFailed));
-        return;
-    }
-    if failed_for.is_zero() {
-        effects.push(Effect::Tell(Notice::RelaunchAgain));
-    }
-    effects.push(Effect::Relaunch(failed_for.clamp(Duration::from_secs(1), LONGEST_PAUSE)));
 }

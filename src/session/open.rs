@@ -370,7 +370,7 @@ impl Opening<'_> {
 /// What the user is told before anything is shared, where the runtime attached something else than git says.
 fn attached_elsewhere(repository: Option<&Repository>, attached: &Attached, login: &Login) -> Option<String> {
     if let Some(host) = attached.host.as_ref().filter(|host| **host != login.host) {
-        // The CLI looks it up by owner and name alone (measured).
+        // The CLI looks it up by owner and name alone (docs/copilot-cli.md, create-repository).
         return Some(format!(
             "the repository is on {host}, and the account on {}: another repository may be attached",
             login.host

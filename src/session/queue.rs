@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::output::Update;
 use crate::sdk::{Answer, Answered, Event, Prompt, Request, RequestKind, ServerState, Session};
 
-/// A prompt waits so long for MCP servers; the runtime itself would wait a minute (measured).
+/// A prompt waits so long for MCP servers; the runtime itself would wait a minute (docs/copilot-cli.md, mcp-wait).
 const SERVERS_LIMIT: Duration = Duration::from_secs(10);
 /// What the agent is told once the limit is over.
 const GO_ON: &str = "The rate limit is over. Please go on with what you were doing.";
@@ -85,7 +85,7 @@ impl Queue {
         self.looks.spawn(async move { (moment, session.is_at_work().await.ok()) });
     }
 
-    /// Mission Control cannot answer such a request (measured), and can fill in a form.
+    /// Mission Control cannot answer such a request (docs/copilot-cli.md, mission-control-answers), and can fill in a form.
     fn ask_phone(&mut self, session: &Session) {
         self.chosen.abort_all();
         let Some(request) = self.limit.as_ref().map(|limit| limit.request.clone()) else { return };
@@ -101,7 +101,7 @@ impl Queue {
             Event::Prompt { .. } | Event::Working => self.turn(true),
             Event::Idle | Event::Aborted { .. } => {
                 self.turn(false);
-                // What is broken off asks nothing any more, without a word for it (measured).
+                // What is broken off asks nothing any more, without a word for it (docs/copilot-cli.md, event-abort).
                 self.settle(session, None);
             }
             Event::Server { name, state } => {

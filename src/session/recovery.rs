@@ -13,14 +13,14 @@ use crate::output::Update;
 use crate::runtime::pool;
 use crate::sdk::{SdkError, Session, Stage};
 
-/// A relaunch and a resume take a second (measured).
+/// A relaunch and a resume take a second (docs/copilot-cli.md, resume-time).
 const DEADLINE: Duration = Duration::from_mins(1);
 /// For those who look at the session in Mission Control.
 const TOLD_LIMIT: Duration = Duration::from_secs(2);
 
 impl Host {
     /// Resumes the session in another runtime, with everything that was set at its start or since: most of it the CLI has in its own files only
-    /// once there was a turn, and some of it never (measured). A turn that was running is not run
+    /// once there was a turn, and some of it never (docs/copilot-cli.md, resume-forgets). A turn that was running is not run
     /// again: that is said, here and in Mission Control.
     ///
     /// `interrupted`: a turn was running.

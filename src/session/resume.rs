@@ -74,7 +74,7 @@ pub(super) async fn find(
         return Err(in_use(&stored.id).into());
     }
     let steerable = context.within("looking for the session", deadline, runtime.was_steerable(&stored.id)).await?;
-    // The runtime does not tell read-only from off (measured); our journal does, as long as it is there.
+    // The runtime does not tell read-only from off (docs/copilot-cli.md, remote-state); our journal does, as long as it is there.
     let mut told = None;
     if let Some(mut journal) = registry.read_journal(&stored.id)? {
         while let Ok(Some(record)) = journal.next() {

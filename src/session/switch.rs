@@ -19,7 +19,8 @@ use crate::sdk::{self, RemoteMode, SdkError, Session, Warning};
 use crate::text::line::{Line, Tone};
 use crate::view::notices::say_refusal;
 
-/// Enable answers within 10 s when GitHub hangs on the session, and never when it hangs on the repository (measured).
+/// Enable answers within 10 s when GitHub hangs on the session, and never when it hangs on the repository
+/// (docs/copilot-cli.md, remote-hangs).
 const DEADLINE: Duration = Duration::from_secs(45);
 /// How often it is looked whether something else is wanted by now, while GitHub is slow.
 const CHANGE_POLL: Duration = Duration::from_millis(50);
@@ -267,7 +268,7 @@ async fn make(session: &Session, now: Remote, remote: Remote) -> Result<Option<S
         return Ok(None);
     };
     if (now, remote) == (Remote::On, Remote::Export) {
-        // Enabling export does nothing where it is on (measured).
+        // Enabling export does nothing where it is on (docs/copilot-cli.md, remote-export).
         session.disable_remote().await?;
     }
     session.enable_remote(mode).await

@@ -10,7 +10,7 @@ const ALIKE: f64 = 0.7;
 /// So many are listed where none is meant.
 const LISTED: usize = 12;
 
-/// Refuses a reasoning effort that the model does not have: the runtime takes any word (measured).
+/// Refuses a reasoning effort that the model does not have: the runtime takes any word (docs/copilot-cli.md, create-effort).
 pub(super) async fn check_effort(runtime: &Runtime, options: &SessionOptions) -> anyhow::Result<()> {
     let Some(effort) = &options.effort else { return Ok(()) };
     let models = runtime.models().await?;

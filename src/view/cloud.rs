@@ -29,7 +29,8 @@ enum Finish {
 impl Course {
     fn see(&mut self, event: &Event) -> Option<Finish> {
         match event {
-            // What the runtime tells of our own prompt has no id (measured): the worker may still be idle from its start.
+            // What the runtime tells of our own prompt has no id (docs/copilot-cli.md, cloud-prompt): the worker
+            // may still be idle from its start.
             Event::Prompt { id, .. } if id.is_empty() => {}
             Event::Prompt { .. } | Event::Working => {
                 self.began = true;
@@ -92,7 +93,7 @@ pub(crate) async fn follow(context: &mut Context<'_>, live: &mut Live, ready: &R
 async fn watch(context: &mut Context<'_>, live: &mut Live, ready: &Ready, qr: &QrOptions, keys: bool) -> anyhow::Result<Exit> {
     let mut progress = Progress::default();
     let mut dialogue = Dialogue::default();
-    // The worker repeats the prompt that the runtime told of when it was accepted (measured).
+    // The worker repeats the prompt that the runtime told of when it was accepted (docs/copilot-cli.md, cloud-prompt).
     let mut own = live.message.clone();
     let mut repeated = None;
     if !keys {

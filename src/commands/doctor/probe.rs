@@ -16,7 +16,8 @@ use crate::sdk::{Account, Event, Events, LinkLog, RemoteMode, SdkError, Session,
 
 /// How long closing the probe may take.
 const CLOSE: Duration = Duration::from_secs(3);
-/// How long the link is watched: uploads and polls that fail do so within a second or two (measured) …
+/// How long the link is watched: uploads and polls that fail do so within a second or two (docs/copilot-cli.md,
+/// mission-control-failures) …
 const WATCHED: Duration = Duration::from_secs(5);
 /// … and once more some seconds later.
 const WATCHED_AGAIN: Duration = Duration::from_secs(12);

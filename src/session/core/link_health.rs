@@ -3,7 +3,7 @@
 //! The runtime stops uploading without a word to its clients, and its log tells of all its sessions alike, mostly without their names. So each
 //! host that could be meant acts for its own session, in a way that does no harm to a healthy one: something new in the session makes the
 //! runtime try again; where Mission Control refused the session, it is shared anew. No line of the log tells that an upload went well: the
-//! sign of health is an attempt that was due after the last trouble and brought no new one.
+//! sign of health is an attempt that was due after the last trouble and brought no new one (docs/copilot-cli.md, mission-control-failures).
 
 use std::time::Duration;
 
