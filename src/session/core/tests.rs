@@ -268,7 +268,7 @@ fn a_machine_that_slept_is_looked_at() {
         Look { desired: world.word, turn_is_free: true, until: None, signs: &[], is_published: true, jitter: Duration::ZERO };
     let now = Now { at: Duration::from_secs(3), wall: Timestamp::UNIX_EPOCH + Duration::from_secs(603) };
     let effects = update(&mut world.state, Input::Looked(look), now);
-    assert_eq!(effects[0], Effect::Tell(Notice::Slept(Duration::from_secs(600))));
+    assert_eq!(effects[0], Effect::Tell(Notice::Slept(Duration::from_mins(10))));
     assert!(effects.contains(&Effect::Nudge) && effects.contains(&Effect::Ping), "{effects:?}");
 }
 
