@@ -24,6 +24,7 @@ mod signals;
 mod state;
 mod support;
 mod tidy;
+mod transcripts;
 mod usage;
 mod view;
 mod work;

@@ -470,7 +470,7 @@ impl Done {
 
 pub fn normal(text: &str, sandbox: &Sandbox) -> String {
     let root = sandbox.root.path().to_str().unwrap();
-    let text = text.replace(root, "~").replace(env!("CARGO_MANIFEST_DIR"), "PROJECT").replace(BINARY, "PROGRAM");
+    let text = text.replace(root, "~").replace(BINARY, "PROGRAM").replace(env!("CARGO_MANIFEST_DIR"), "PROJECT");
     let lines = text.lines().map(|line| {
         let stamped = line.len() > 5 && line.as_bytes()[2] == b':' && line[..2].bytes().all(|byte| byte.is_ascii_digit());
         if stamped { format!("HH:MM{}", &line[5..]) } else { line.to_owned() }
