@@ -9,9 +9,23 @@ use crate::support::github::{Fault, GitHub};
 use crate::support::sandbox::{PATIENCE, Sandbox, TOKEN};
 use crate::support::together::run_all;
 
+/// What is broken.
+enum Broken {
+    /// This endpoint answers this status.
+    Status(&'static str, &'static str, u16),
+    Endpoint(&'static str, &'static str, Fault),
+    /// This is not enabled for the account.
+    Account(&'static str),
+    /// These variables are missing.
+    Missing(&'static [&'static str]),
+    Proxy(&'static str),
+    /// What the user asked for.
+    Nothing,
+}
+
 struct Case {
-    name: &'static str,
-    broken: fn(&GitHub, &mut Sandbox),
+    name: String,
+    broken: Broken,
     arguments: &'static [&'static str],
     code: i32,
     reason: &'static str,
@@ -29,206 +43,121 @@ const USER: &str = "/copilot_internal/user";
 const SESSIONS: &str = "/agents/sessions";
 const REPO: &str = "/repos/*/*";
 
-macro_rules! case {
-    ($name:literal, $broken:expr, $code:literal, $reason:literal, $words:literal, $hint:literal) => {
-        case!($name, $broken, &[], $code, $reason, $words, $hint)
-    };
-    ($name:literal, $broken:expr, $arguments:expr, $code:literal, $reason:literal, $words:literal, $hint:literal) => {
-        Case { name: $name, broken: $broken, arguments: $arguments, code: $code, reason: $reason, words: $words, hint: $hint }
-    };
+impl Broken {
+    fn apply(&self, github: &GitHub, sandbox: &mut Sandbox) {
+        match self {
+            Self::Status(method, path, code) => status(github, method, path, *code),
+            Self::Endpoint(method, path, fault) => github.fault(method, path, fault.clone(), None),
+            Self::Account(field) => github.set_user(json!({*field: false})),
+            Self::Missing(names) => names.iter().for_each(|name| _ = sandbox.unset(name)),
+            Self::Proxy(address) => _ = sandbox.set("HTTPS_PROXY", address).set("https_proxy", address),
+            Self::Nothing => {}
+        }
+    }
 }
 
-const CASES: &[Case] = &[
-    // Who is signed in.
-    case!(
-        "signed out",
-        |_, s| {
-            s.unset("GH_TOKEN");
-        },
-        4,
-        "signed-out",
-        "not signed in to GitHub",
-        "/login"
-    ),
-    case!("bad token", |g, _| status(g, "GET", USER, 401), 4, "bad-credentials", "(401)", "gh auth login"),
-    case!("no Copilot, 403", |g, _| status(g, "GET", USER, 403), 7, "no-copilot", "(403)", "github.com/settings/copilot"),
-    case!("no Copilot, 404", |g, _| status(g, "GET", USER, 404), 7, "no-copilot", "(404)", "another account"),
-    case!("user endpoint down", |g, _| status(g, "GET", USER, 500), 1, "service-unavailable", "(500)", "githubstatus.com"),
-    case!(
-        "no network",
-        |_, s| {
-            s.set("HTTPS_PROXY", "http://127.0.0.1:9").set("https_proxy", "http://127.0.0.1:9");
-        },
-        1,
-        "service-unavailable",
-        "network fetch failed",
-        "HTTPS_PROXY"
-    ),
-    case!(
-        "unknown certificate",
-        |_, s| {
-            s.unset("NODE_EXTRA_CA_CERTS").unset("SSL_CERT_FILE");
-        },
-        1,
-        "service-unavailable",
-        "network fetch failed",
-        "certificate"
-    ),
-    // The account's and the repository's policies.
-    case!(
-        "remote control off",
-        |g, _| g.set_user(json!({"cli_remote_control_enabled": false})),
-        7,
-        "remote-off",
-        "remote is off for this account",
-        "administrator"
-    ),
-    case!(
-        "session storage off",
-        |g, _| g.set_user(json!({"cloud_session_storage_enabled": false})),
-        7,
-        "remote-off",
-        "remote is off for this account",
-        "View and control"
-    ),
-    case!(
-        "repository policy",
-        |g, _| status(g, "POST", SESSIONS, 403),
-        7,
-        "repository-policy",
-        "not enabled for this repository",
-        "administrator"
-    ),
-    // The repository.
-    case!(
-        "repository 404",
-        |g, _| status(g, "GET", REPO, 404),
-        8,
-        "repository-not-found",
-        "octocat/hello-world",
-        "git remote -v"
-    ),
-    case!("repository 403", |g, _| status(g, "GET", REPO, 403), 8, "repository-forbidden", "SSO", "single sign-on"),
-    case!("repository 401", |g, _| status(g, "GET", REPO, 401), 4, "bad-credentials", "expired", "/login"),
-    case!(
-        "repository 500",
-        |g, _| status(g, "GET", REPO, 500),
-        1,
-        "service-unavailable",
-        "octocat/hello-world",
-        "githubstatus.com"
-    ),
-    // Mission Control.
-    case!(
-        "sessions 401",
-        |g, _| status(g, "POST", SESSIONS, 401),
-        1,
-        "service-unavailable",
-        "server not accessible",
-        "try again later"
-    ),
-    case!(
-        "sessions 404",
-        |g, _| status(g, "POST", SESSIONS, 404),
-        1,
-        "service-unavailable",
-        "server not accessible",
-        "try again later"
-    ),
-    case!(
-        "sessions 409",
-        |g, _| status(g, "POST", SESSIONS, 409),
-        1,
-        "service-unavailable",
-        "server not accessible",
-        "try again later"
-    ),
-    case!(
-        "sessions 422",
-        |g, _| status(g, "POST", SESSIONS, 422),
-        1,
-        "service-unavailable",
-        "server not accessible",
-        "try again later"
-    ),
-    case!(
-        "sessions 429",
-        |g, _| status(g, "POST", SESSIONS, 429),
-        1,
-        "service-unavailable",
-        "server not accessible",
-        "try again later"
-    ),
-    case!(
-        "sessions 500",
-        |g, _| status(g, "POST", SESSIONS, 500),
-        1,
-        "service-unavailable",
-        "server not accessible",
-        "try again later"
-    ),
-    case!(
-        "sessions {}",
-        |g, _| g.fault("POST", SESSIONS, Fault::Status(200, json!({})), None),
-        1,
-        "service-unavailable",
-        "server not accessible",
-        "try again later"
-    ),
-    case!(
-        "sessions not JSON",
-        |g, _| g.fault("POST", SESSIONS, Fault::Raw(200, "<html>".to_owned()), None),
-        1,
-        "unexpected-answer",
-        "not what GitHub sends",
-        "proxy"
-    ),
-    case!(
-        "sessions hang",
-        |g, _| g.fault("POST", SESSIONS, Fault::Hang, None),
-        1,
-        "service-unavailable",
-        "server not accessible",
-        "try again later"
-    ),
-    case!(
-        "sessions drop",
-        |g, _| g.fault("POST", SESSIONS, Fault::Drop, None),
-        1,
-        "service-unavailable",
-        "server not accessible",
-        "try again later"
-    ),
-    // No answer at all: our own deadline.
-    case!(
-        "user hangs",
-        |g, _| g.fault("GET", USER, Fault::Hang, None),
-        &["--timeout", "5s"],
-        6,
-        "deadline",
-        "not done after 5 s",
-        "--timeout"
-    ),
-    case!(
-        "repository hangs",
-        |g, _| g.fault("GET", REPO, Fault::Hang, None),
-        // The CLI has to be there by then, also on a busy machine.
-        &["--timeout", "25s"],
-        6,
-        "deadline",
-        "waiting for Mission Control took too long",
-        "--timeout"
-    ),
-    // What the user asked for.
-    case!("unknown model", |_, _| {}, &["--model", "no-such-model"], 2, "unknown-model", "no-such-model", "--model"),
-];
+fn case(
+    name: &str,
+    broken: Broken,
+    (code, reason): (i32, &'static str),
+    words: &'static str,
+    hint: &'static str,
+    arguments: &'static [&'static str],
+) -> Case {
+    Case { name: name.to_owned(), broken, arguments, code, reason, words, hint }
+}
 
-fn wrong(case: &Case, cli: &str) -> Result<(), String> {
-    let github = GitHub::start();
-    let mut sandbox = Sandbox::on(&github);
-    (case.broken)(&github, &mut sandbox);
-    let done = sandbox.run(&[&["start", "--json", "--copilot", cli], case.arguments].concat());
-    sandbox.wait_until_empty();
+/// Who is signed in, and what that account may do: the CLI remembers it, so each needs a CLI and a home of its own.
+fn of_the_account() -> Vec<Case> {
+    let user = |code| Broken::Status("GET", USER, code);
+    let off = (7, "remote-off");
+    let remote = "remote is off for this account";
+    let away = (1, "service-unavailable");
+    vec![
+        case("signed out", Broken::Missing(&["GH_TOKEN"]), (4, "signed-out"), "not signed in to GitHub", "/login", &[]),
+        case("bad token", user(401), (4, "bad-credentials"), "(401)", "gh auth login", &[]),
+        case("no Copilot, 403", user(403), (7, "no-copilot"), "(403)", "github.com/settings/copilot", &[]),
+        case("no Copilot, 404", user(404), (7, "no-copilot"), "(404)", "another account", &[]),
+        case("user endpoint down", user(500), away, "(500)", "githubstatus.com", &[]),
+        case("no network", Broken::Proxy("http://127.0.0.1:9"), away, "network fetch failed", "HTTPS_PROXY", &[]),
+        case(
+            "unknown certificate",
+            Broken::Missing(&["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"]),
+            away,
+            "network fetch failed",
+            "certificate",
+            &[],
+        ),
+        case("remote control off", Broken::Account("cli_remote_control_enabled"), off, remote, "administrator", &[]),
+        case("session storage off", Broken::Account("cloud_session_storage_enabled"), off, remote, "View and control", &[]),
+        // No answer at all: our own deadline.
+        case(
+            "user hangs",
+            Broken::Endpoint("GET", USER, Fault::Hang),
+            (6, "deadline"),
+            "not done after 5 s",
+            "--timeout",
+            &["--timeout", "5s"],
+        ),
+    ]
+}
+
+/// The repository: one CLI meets them all.
+fn of_the_repository() -> Vec<Case> {
+    let repository = |code| Broken::Status("GET", REPO, code);
+    let away = (1, "service-unavailable");
+    let name = "octocat/hello-world";
+    vec![
+        case("repository 404", repository(404), (8, "repository-not-found"), name, "git remote -v", &[]),
+        case("repository 403", repository(403), (8, "repository-forbidden"), "SSO", "single sign-on", &[]),
+        case("repository 401", repository(401), (4, "bad-credentials"), "expired", "/login", &[]),
+        case("repository 500", repository(500), away, name, "githubstatus.com", &[]),
+        case(
+            "repository policy",
+            Broken::Status("POST", SESSIONS, 403),
+            (7, "repository-policy"),
+            "not enabled for this repository",
+            "administrator",
+            &[],
+        ),
+        case(
+            "repository hangs",
+            Broken::Endpoint("GET", REPO, Fault::Hang),
+            (6, "deadline"),
+            "waiting for Mission Control took too long",
+            "--timeout",
+            &["--timeout", "3s"],
+        ),
+        case("unknown model", Broken::Nothing, (2, "unknown-model"), "no-such-model", "--model", &["--model", "no-such-model"]),
+    ]
+}
+
+/// Mission Control: one CLI meets them all, too.
+fn of_mission_control() -> Vec<Case> {
+    let sessions = |fault| Broken::Endpoint("POST", SESSIONS, fault);
+    let away = (1, "service-unavailable");
+    let mut cases = vec![case(
+        "sessions not JSON",
+        sessions(Fault::Raw(200, "<html>".to_owned())),
+        (1, "unexpected-answer"),
+        "not what GitHub sends",
+        "proxy",
+        &[],
+    )];
+    let refused = |code: u16| (format!("sessions {code}"), Fault::Status(code, json!({"message": "broken on purpose"})));
+    let mut faults: Vec<(String, Fault)> = [401, 404, 409, 422, 429, 500].map(refused).into();
+    faults.push(("sessions {}".to_owned(), Fault::Status(200, json!({}))));
+    faults.push(("sessions hang".to_owned(), Fault::Hang));
+    faults.push(("sessions drop".to_owned(), Fault::Drop));
+    let away =
+        |(name, fault): (String, Fault)| case(&name, sessions(fault), away, "server not accessible", "try again later", &[]);
+    cases.extend(faults.into_iter().map(away));
+    cases
+}
+
+/// What is said to a start.
+fn start_says(case: &Case, sandbox: &Sandbox) -> Result<(), String> {
+    let done = sandbox.run(&[&["start", "--json"], case.arguments].concat());
     sandbox.assert_token_unseen(&[&done.stdout, &done.stderr]);
     let told = format!("{}: {}\n{}", case.name, done.stdout, done.stderr);
     let check = |good: bool, what: &str| if good { Ok(()) } else { Err(format!("{what}: {told}")) };
@@ -245,22 +174,11 @@ fn wrong(case: &Case, cli: &str) -> Result<(), String> {
     check(!lines.iter().any(|line| line["type"] == "ready"), "ready was said")
 }
 
-#[test]
-fn each_has_its_code_message_and_hint() {
-    let cli = real_cli_or_return!();
-    let cli = cli.to_str().unwrap();
-    run_all(CASES, |case| wrong(case, cli).unwrap_or_else(|why| panic!("{why}")));
-}
-
 /// What `doctor` says of the same.
-fn undiagnosed(case: &Case, cli: &str) -> Result<(), String> {
-    let github = GitHub::start();
-    let mut sandbox = Sandbox::on(&github);
-    (case.broken)(&github, &mut sandbox);
+fn doctor_says(case: &Case, sandbox: &Sandbox) -> Result<(), String> {
     // Each check has its deadline, and ending a CLI that waits for GitHub has more: together more than usual.
-    let arguments = [&["doctor", "--probe", "--json", "--copilot", cli], case.arguments].concat();
+    let arguments = [&["doctor", "--probe", "--json"], case.arguments].concat();
     let done = sandbox.spawn(&arguments).finish_within(2 * PATIENCE);
-    sandbox.wait_until_empty();
     sandbox.assert_token_unseen(&[&done.stdout, &done.stderr]);
     let told = format!("{}: {}\n{}", case.name, done.stdout, done.stderr);
     if done.code != case.code {
@@ -275,12 +193,70 @@ fn undiagnosed(case: &Case, cli: &str) -> Result<(), String> {
     if named { Ok(()) } else { Err(format!("the cause is not named: {told}")) }
 }
 
-#[test]
-fn the_doctor_names_the_cause_of_each() {
+type Says = fn(&Case, &Sandbox) -> Result<(), String>;
+
+/// Each in a world of its own, on a CLI of its own.
+fn alone(says: Says) {
     let cli = real_cli_or_return!();
-    let cli = cli.to_str().unwrap();
-    let cases: Vec<&Case> = CASES.iter().filter(|case| case.reason != "unknown-model").collect();
-    run_all(&cases, |case| undiagnosed(case, cli).unwrap_or_else(|why| panic!("{why}")));
+    run_all(&of_the_account(), |case| {
+        let github = GitHub::start();
+        let mut sandbox = Sandbox::on(&github);
+        sandbox.set("COPILOT_CLI_PATH", cli.to_str().unwrap());
+        case.broken.apply(&github, &mut sandbox);
+        says(case, &sandbox).unwrap_or_else(|why| panic!("{why}"));
+        sandbox.wait_until_empty();
+    });
+}
+
+/// One after the other, on the CLI of a session that goes on.
+fn in_turn(cases: &[Case], says: Says) {
+    let cli = real_cli_or_return!();
+    let github = GitHub::start();
+    let mut sandbox = Sandbox::on(&github);
+    sandbox.set("COPILOT_CLI_PATH", cli.to_str().unwrap());
+    sandbox.run(&["on-demand", "--detach"]).expect_code(0);
+    let mut wrong = Vec::new();
+    for case in cases {
+        github.heal();
+        case.broken.apply(&github, &mut sandbox);
+        wrong.extend(says(case, &sandbox).err());
+        assert_eq!(sandbox.list().len(), 1, "{}", case.name);
+    }
+    github.heal();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    sandbox.stop_all();
+}
+
+#[test]
+fn a_start_names_what_is_wrong_with_the_account() {
+    alone(start_says);
+}
+
+#[test]
+fn a_start_names_what_is_wrong_with_the_repository() {
+    in_turn(&of_the_repository(), start_says);
+}
+
+#[test]
+fn a_start_names_what_is_wrong_with_mission_control() {
+    in_turn(&of_mission_control(), start_says);
+}
+
+#[test]
+fn the_doctor_names_what_is_wrong_with_the_account() {
+    alone(doctor_says);
+}
+
+#[test]
+fn the_doctor_names_what_is_wrong_with_the_repository() {
+    let mut cases = of_the_repository();
+    cases.retain(|case| case.reason != "unknown-model");
+    in_turn(&cases, doctor_says);
+}
+
+#[test]
+fn the_doctor_names_what_is_wrong_with_mission_control() {
+    in_turn(&of_mission_control(), doctor_says);
 }
 
 /// Where all is well it says so, and leaves nothing; what is safe to mend it mends.

@@ -26,6 +26,7 @@ mod signals;
 mod state;
 mod support;
 mod tidy;
+mod transcripts;
 mod usage;
 mod view;
 mod work;

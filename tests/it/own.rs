@@ -135,35 +135,33 @@ fn trust_is_asked_for_with_the_three_answers_of_the_cli() {
         let config = std::fs::read_to_string(sandbox.path("copilot/config.json")).unwrap();
         config.contains(&format!("\"{}\"", sandbox.repo().display()))
     };
-    for columns in [40, 100] {
-        sandbox.trust(&[]);
-        for (key, said, status, remembered) in [
-            ("1", "trusted for this session", "trusted:    yes", false),
-            ("3", "not trusted: its own hooks and MCP", "trusted:    no", false),
-            ("2", "trusted from now on", "trusted:    yes", true),
-        ] {
-            let mut pty = Pty::start(&sandbox, columns, 40, "start --qr never");
-            pty.wrote("1  trust it this time");
-            pty.wrote("they run as you, and the agent obeys them");
-            pty.shows("trust it?");
-            // Nothing else answers.
-            pty.send("x");
-            std::thread::sleep(Duration::from_millis(200));
-            pty.send(key);
-            pty.wrote(said);
-            pty.shows("idle");
-            assert!(sandbox.run(&["status"]).stdout.contains(status), "{key}");
-            pty.send("\u{3}");
-            assert_eq!(pty.finish(), 130);
-            assert_eq!(trusted(), remembered, "{key}");
-        }
-        // It is remembered: nobody is asked again.
-        let mut pty = Pty::start(&sandbox, columns, 40, "start --qr never");
-        let screen = pty.shows("idle");
-        assert!(!screen.contains("trust it"), "{screen}");
+    sandbox.trust(&[]);
+    for (key, said, status, remembered) in [
+        ("1", "trusted for this session", "trusted:    yes", false),
+        ("3", "not trusted: its own hooks and MCP", "trusted:    no", false),
+        ("2", "trusted from now on", "trusted:    yes", true),
+    ] {
+        let mut pty = Pty::start(&sandbox, 100, 40, "start --qr never");
+        pty.wrote("1  trust it this time");
+        pty.wrote("they run as you, and the agent obeys them");
+        pty.shows("trust it?");
+        // Nothing else answers.
+        pty.send("x");
+        std::thread::sleep(Duration::from_millis(200));
+        pty.send(key);
+        pty.wrote(said);
+        pty.shows("idle");
+        assert!(sandbox.run(&["status"]).stdout.contains(status), "{key}");
         pty.send("\u{3}");
         assert_eq!(pty.finish(), 130);
+        assert_eq!(trusted(), remembered, "{key}");
     }
+    // It is remembered: nobody is asked again.
+    let mut pty = Pty::start(&sandbox, 100, 40, "start --qr never");
+    let screen = pty.shows("idle");
+    assert!(!screen.contains("trust it"), "{screen}");
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
     // Whoever leaves at the question starts nothing.
     sandbox.trust(&[]);
     let mut pty = Pty::start(&sandbox, 100, 40, "start --qr never");
@@ -177,6 +175,23 @@ fn trust_is_asked_for_with_the_three_answers_of_the_cli() {
     sandbox.trust(&[&sandbox.repo()]);
     assert_eq!(start(&sandbox, &["--worktree", "two"])["trusted"], true);
     sandbox.stop_all();
+}
+
+/// On the stand-in: the question on a narrow screen.
+#[test]
+fn trust_is_asked_for_on_a_narrow_screen_too() {
+    let mut sandbox = Sandbox::new();
+    sandbox.play(&json!({"trusted": false}));
+    let cli = sandbox.stand_in_cli();
+    let mut pty = Pty::start(&sandbox, 40, 40, &format!("start --copilot {cli} --qr never"));
+    pty.wrote("1  trust it this time");
+    pty.wrote("they run as you, and the agent obeys them");
+    pty.shows("trust it?");
+    pty.send("1");
+    pty.wrote("trusted for this session");
+    pty.shows("idle");
+    pty.send("\u{3}");
+    assert_eq!(pty.finish(), 130);
 }
 
 #[test]

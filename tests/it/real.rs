@@ -8,7 +8,7 @@ use crate::real_cli_or_return;
 use crate::support::github::{Fault, GitHub, Reply};
 use crate::support::pty::Pty;
 use crate::support::sandbox::{PATIENCE, Running, Sandbox, TOKEN};
-use crate::support::together::wait_for;
+use crate::support::together::{run_all, wait_for};
 
 fn start(sandbox: &Sandbox, cli: &std::path::Path, more: &[&str]) -> Running {
     sandbox.spawn(&[&["start", "--copilot", cli.to_str().unwrap()], more].concat())
@@ -322,19 +322,19 @@ fn with_a_running_tool(github: &GitHub, sandbox: &Sandbox, cli: &std::path::Path
 #[test]
 fn no_tool_outlives_the_session() {
     let cli = real_cli_or_return!();
-    for (hanging, interrupts) in [(false, 1), (true, 1), (true, 2)] {
+    run_all(&[(false, 1), (true, 1), (true, 2)], |(hanging, interrupts)| {
         let github = GitHub::start();
         let sandbox = Sandbox::on(&github);
         let running = with_a_running_tool(&github, &sandbox, &cli);
-        if hanging {
+        if *hanging {
             github.fault("*", "/agents/*", Fault::Hang, None);
         }
         running.signal("INT");
-        if interrupts == 2 {
+        if *interrupts == 2 {
             running.stderr_line("ending the session");
             running.try_signal("INT");
         }
         running.finish().expect_code(130);
         sandbox.wait_until_empty();
-    }
+    });
 }
