@@ -37,7 +37,7 @@ use clap::FromArgMatches as _;
 use cli::{Cli, Command, help, settings};
 use context::Context;
 use error::{Exit, UsageError};
-use os::{env, hook_command};
+use os::{env, gate, hook_command};
 use report::Report;
 use session::handover;
 use terminal::{Talk, Terminal};
@@ -50,6 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.get(1).and_then(|argument| argument.to_str()) {
         Some(sdk::DEMO_RUNTIME) => return hidden(async |terminal| commands::demo_runtime::run(terminal).await),
         Some(handover::NEXT_HOST) => return hidden(next_host),
+        Some(gate::GATE) => return hidden(async |_| gate::pass(&arguments[2..])),
         Some(hook_command::RUN_HOOK) => return hidden(async |terminal| Ok(commands::run_hook::run(terminal))),
         _ => {}
     }

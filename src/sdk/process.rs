@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
 use super::server::Secret;
 use super::{Cli, DEMO_RUNTIME, SdkError, Server, home};
 use crate::os::env;
+use crate::os::gate;
 use crate::os::private_file::Private;
 use crate::os::process_id::Identity;
 use crate::os::state_dir::OUTPUT;
@@ -44,7 +46,14 @@ impl Process {
         // removed as old. Where files cannot be locked, they may be removed.
         let _ = log.try_lock();
         let token = connection_token()?;
-        let mut command = CommandWrap::with_new(&cli.program, |command| {
+        let unusable = |error: io::Error| SdkError::CliUnusable { program: cli.program.clone(), reason: error.to_string() };
+        #[cfg(unix)]
+        gate::may_run(&cli.program).map_err(unusable)?;
+        let launcher = if cfg!(unix) { env::own_program().map_err(unusable)? } else { cli.program.clone() };
+        let mut command = CommandWrap::with_new(launcher, |command| {
+            // The CLI begins once it was written down, so that it is never left behind unknown.
+            #[cfg(unix)]
+            command.arg(gate::GATE).arg(&cli.program);
             for name in env::not_for_runtimes() {
                 command.env_remove(name);
             }
@@ -56,7 +65,7 @@ impl Process {
                 // The current folder has to stay for as long as the runtime lives, which a repository or the runtime's own logs
                 // may not.
                 .current_dir(log_dir.parent().unwrap_or(log_dir))
-                .stdin(Stdio::null());
+                .stdin(if cfg!(unix) { Stdio::piped() } else { Stdio::null() });
         });
         let streams = log.try_clone().map(|copy| (Stdio::from(log), Stdio::from(copy)));
         let (stdout, stderr) = streams.map_err(|source| SdkError::Io { what: "the log cannot be shared".to_owned(), source })?;
@@ -65,8 +74,7 @@ impl Process {
         command.wrap(process_wrap::tokio::ProcessSession);
         #[cfg(windows)]
         command.wrap(process_wrap::tokio::JobObject);
-        let child =
-            command.spawn().map_err(|error| SdkError::CliUnusable { program: cli.program.clone(), reason: error.to_string() })?;
+        let child = command.spawn().map_err(unusable)?;
         tracing::debug!(program = %cli.program.display(), pid = child.id(), logs = %log_dir.display(), "started the runtime");
         let server = Server {
             process: child.id().map(Identity::of),
@@ -84,7 +92,13 @@ impl Process {
     }
 
     /// Waits until the CLI listens. Cancel-safe; the caller sets the deadline.
+    ///
+    /// The caller has written the process down by now: only from here on the CLI runs.
     pub(crate) async fn listening(&mut self) -> Result<(), SdkError> {
+        if let Some(mut gate) = self.child.as_mut().and_then(|child| child.stdin().take()) {
+            // A process that is gone already is told below.
+            let _ = gate.write_all(b"\n").await;
+        }
         while self.server.look_for_address().is_none() {
             let Some(child) = &mut self.child else { break };
             if let Ok(status) = timeout(PORT_POLL, child.inner_mut().wait()).await {

@@ -147,3 +147,18 @@ fn without_its_terminal_a_session_burns_nothing() {
     assert!(is_listed(&sandbox));
     sandbox.stop_all();
 }
+
+/// A start that is killed at any moment leaves no runtime that nobody knows of.
+#[test]
+fn a_start_that_is_killed_leaves_no_unknown_runtime() {
+    let sandbox = Sandbox::new();
+    for _ in 0..20 {
+        let start = sandbox.spawn(&["start", "--demo", "--qr", "never"]);
+        // Right when it is there, before anything is written down.
+        wait_for("a runtime", PATIENCE, || sandbox.processes().iter().any(|(pid, _)| *pid != start.pid()));
+        start.signal("KILL");
+        start.finish().expect_code(128 + 9);
+        sandbox.run(&["prune"]).expect_code(0);
+        sandbox.wait_until_empty();
+    }
+}
