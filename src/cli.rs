@@ -168,6 +168,12 @@ pub(crate) enum Command {
         shell: Shell,
     },
 
+    /// Print the JSON Schema of what --json prints
+    ///
+    /// Each line that a command prints with --json matches it, and so does what a hook gets. It is made from the types that are written,
+    /// so it is the contract of this version of the program.
+    Schema,
+
     /// Print a man page
     Man {
         /// The command whose page is printed; left out, the page of copilot-remote itself
@@ -177,7 +183,7 @@ pub(crate) enum Command {
 }
 
 /// The commands that have a man page.
-pub(crate) const PAGES: [&str; 28] = [
+pub(crate) const PAGES: [&str; 29] = [
     "start",
     "on-demand",
     "cloud",
@@ -205,6 +211,7 @@ pub(crate) const PAGES: [&str; 28] = [
     "doctor",
     "prune",
     "completions",
+    "schema",
     "man",
 ];
 

@@ -18,6 +18,7 @@ pub(crate) mod qr;
 pub(crate) mod remote;
 pub(crate) mod rename;
 pub(crate) mod run_hook;
+pub(crate) mod schema;
 pub(crate) mod send;
 pub(crate) mod share;
 pub(crate) mod start;

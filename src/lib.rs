@@ -130,8 +130,9 @@ async fn next_host(terminal: &mut Terminal) -> anyhow::Result<u8> {
 /// The exit code of the command.
 fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<u8> {
     match cli.command {
-        // Without an asynchronous runtime: shells run these at every start.
+        // Without an asynchronous runtime: shells run the first at every start, and none of them waits for anything.
         Command::Completions { shell } => print(terminal, &commands::completions::run(shell)?),
+        Command::Schema => print(terminal, &commands::schema::run()),
         Command::Man { page } => print(terminal, &commands::man::run(page.as_deref())?),
         command => {
             let entered = enter(cli.global.directory.as_deref());
@@ -172,7 +173,9 @@ async fn run_command(context: &mut Context<'_>, command: Command) -> anyhow::Res
         Command::Stop(args) => commands::stop::run(context, args).await,
         Command::Doctor(args) => Box::pin(commands::doctor::run(context, args)).await,
         Command::Prune => commands::prune::run(context).await,
-        Command::Completions { .. } | Command::Man { .. } => unreachable!("these run without an asynchronous runtime"),
+        Command::Completions { .. } | Command::Schema | Command::Man { .. } => {
+            unreachable!("these run without an asynchronous runtime")
+        }
     }
 }
 

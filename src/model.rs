@@ -1,11 +1,13 @@
 //! The words of the program: what a session may be at, and what people choose. Plain data, for every layer.
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `--remote`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[schemars(description = "What Mission Control may do with a session.")]
 pub(crate) enum Remote {
     /// Steerable: prompts and answers come from Mission Control
     On,
@@ -47,8 +49,9 @@ pub(crate) struct Hook {
 }
 
 /// What hooks are run for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(description = "The event that a hook is run for.")]
 pub(crate) enum HookEvent {
     /// The session is there, and shared as it was to be
     Ready,
@@ -93,7 +96,7 @@ pub(crate) enum When {
 }
 
 /// Whether Mission Control gets what happens in a session, and is asked for commands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Link {
     #[default]

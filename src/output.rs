@@ -6,6 +6,7 @@ pub(crate) mod cloud;
 mod columns;
 mod human;
 mod json;
+mod schema;
 mod table;
 mod work;
 
@@ -22,6 +23,7 @@ pub(crate) use human::{
     Leave, account_lines, help_lines, report_lines, sign_in_lines, status_line, waiting as request_lines, worktree_line,
 };
 pub(crate) use json::{error_line, hook_document, line as json_line};
+pub(crate) use schema::schema;
 pub(crate) use table::{
     Stopped, Unshared, answer_document, details, list_document, prune_document, renamed_document, sent_document, status_document,
     stop_document, stored_table, table, url_document, visibility_document,

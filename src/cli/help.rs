@@ -121,12 +121,12 @@ pub(crate) fn examples(command: &str) -> &'static [(&'static str, &'static str)]
             ("zsh, with a folder of $fpath:", "copilot-remote completions zsh > ~/.zfunc/_copilot-remote"),
         ],
         "man" => &[("Read the page of start:", "copilot-remote man start | man -l -")],
-        work => examples_of_work(work),
+        other => more_examples(other),
     }
 }
 
 /// The same of the commands about a session's work.
-fn examples_of_work(command: &str) -> &'static [(&'static str, &'static str)] {
+fn more_examples(command: &str) -> &'static [(&'static str, &'static str)] {
     match command {
         "answer" => &[
             ("What is asked?", "copilot-remote answer"),
@@ -143,6 +143,13 @@ fn examples_of_work(command: &str) -> &'static [(&'static str, &'static str)] {
             "How full is the context, in percent, with jq:",
             "copilot-remote usage --json | jq '.context | 100 * .tokens / .limit'",
         )],
+        "schema" => &[
+            ("Keep the contract that scripts rely on:", "copilot-remote schema > copilot-remote.schema.json"),
+            (
+                "Which types of lines there are, with jq:",
+                "copilot-remote schema | jq -r '[.. | .properties?.type?.const? // empty] | unique[]'",
+            ),
+        ],
         "undo" => &[
             ("Take back the last prompt and what came of it:", "copilot-remote undo"),
             ("Which can be taken back?", "copilot-remote undo --list"),

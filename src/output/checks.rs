@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use super::json::document;
+use super::json::{document, line_schema};
 use crate::text::sanitise::sanitised;
 
 /// One check of `doctor`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 pub(crate) struct Check {
     pub(crate) name: &'static str,
     pub(crate) finding: Finding,
@@ -18,7 +19,7 @@ pub(crate) struct Check {
     pub(crate) hints: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Finding {
     Ok,
@@ -45,15 +46,22 @@ pub(crate) fn checks_text(checks: &[Check]) -> String {
     text
 }
 
+/// The checks of `doctor`, and its exit code.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "doctor")]
+struct Checks<'a> {
+    code: u8,
+    checks: &'a [Check],
+}
+
 /// The checks and the exit code, for programs.
 pub(crate) fn checks_document(checks: &[Check], code: u8) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "doctor")]
-    struct All<'a> {
-        code: u8,
-        checks: &'a [Check],
-    }
-    document(All { code, checks })
+    document(Checks { code, checks })
+}
+
+/// The schemas of the documents that are made here.
+pub(super) fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+    vec![line_schema::<Checks<'_>>(generator)]
 }
 
 #[cfg(test)]

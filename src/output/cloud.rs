@@ -3,24 +3,26 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::columns::{age, aligned, one_line};
 use super::human::activity_words;
-use super::json::document;
+use super::json::{document, line_schema};
 use crate::cloud::{Created, Failure, Link, Order, Ready};
-use crate::model::Activity;
+use crate::model::{Activity, Remote};
 use crate::report::Report;
 use crate::sdk::Task;
 use crate::text::line::{Line, Tone};
 
 /// The JSON line of a task that is ready.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(tag = "type", rename = "ready", rename_all = "camelCase")]
 struct ReadyTask<'a> {
     #[serde(flatten)]
     place: Place<'a>,
     session_id: &'a str,
+    #[schemars(with = "Remote")]
     remote: &'static str,
     login: &'a str,
     host: &'a str,
@@ -29,12 +31,13 @@ struct ReadyTask<'a> {
 }
 
 /// The JSON line of a task that did not become ready.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(tag = "type", rename = "failed", rename_all = "camelCase")]
 struct FailedTask<'a> {
     #[serde(flatten)]
     place: Place<'a>,
     /// Whether the task exists: `no`, `yes`, `found`, `unknown`.
+    #[schemars(extend("enum" = ["no", "yes", "found", "unknown"]))]
     created: &'static str,
     code: u8,
     reason: &'static str,
@@ -43,7 +46,7 @@ struct FailedTask<'a> {
 }
 
 /// What was asked for, and where the task is.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Place<'a> {
     line: usize,
@@ -51,7 +54,7 @@ struct Place<'a> {
     same_lines: &'a [usize],
     repository: Option<String>,
     branch: Option<&'a str>,
-    /// Whether the agent was told of the branch; `None` if there is no branch, or if that is not known.
+    /// Whether the agent was told of the branch; null if there is no branch, or if that is not known.
     branch_delivered: Option<bool>,
     prompt_delivered: Option<bool>,
     task_id: Option<&'a str>,
@@ -108,20 +111,22 @@ pub(crate) fn failed_document(order: &Order, failure: &Failure, report: &Report)
     })
 }
 
+/// A task of a list that `cloud --wait` waited for.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "finished", rename_all = "camelCase")]
+struct FinishedTask<'a> {
+    line: usize,
+    task_id: &'a str,
+    url: &'a str,
+    code: u8,
+    reason: Option<&'a str>,
+    message: Option<&'a str>,
+    summary: Option<&'a str>,
+}
+
 /// The JSON line of a task that was waited for.
 pub(crate) fn finished_document(ready: &Ready, summary: Option<&str>, report: Option<&Report>) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "finished", rename_all = "camelCase")]
-    struct Finished<'a> {
-        line: usize,
-        task_id: &'a str,
-        url: &'a str,
-        code: u8,
-        reason: Option<&'a str>,
-        message: Option<&'a str>,
-        summary: Option<&'a str>,
-    }
-    document(Finished {
+    document(FinishedTask {
         line: ready.order.lines[0],
         task_id: &ready.task,
         url: &ready.link.url,
@@ -256,26 +261,31 @@ pub(crate) fn tasks_table(tasks: &[(Task, Option<Link>)], now: Timestamp, width:
     aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>(), &[5, 3, 0], width)
 }
 
+/// A task of the account.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskEntry<'a> {
+    task_id: &'a str,
+    name: Option<&'a str>,
+    repository: Option<&'a str>,
+    state: &'a str,
+    url: Option<&'a str>,
+    url_derived: bool,
+    #[schemars(extend("format" = "date-time"))]
+    created_at: Option<String>,
+    age_seconds: Option<i64>,
+}
+
+/// The account's tasks, in `cloud list`.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "tasks")]
+struct TaskList<'a> {
+    tasks: Vec<TaskEntry<'a>>,
+}
+
 /// The account's tasks, for programs.
 pub(crate) fn tasks_document(tasks: &[(Task, Option<Link>)], now: Timestamp) -> String {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Entry<'a> {
-        task_id: &'a str,
-        name: Option<&'a str>,
-        repository: Option<&'a str>,
-        state: &'a str,
-        url: Option<&'a str>,
-        url_derived: bool,
-        created_at: Option<String>,
-        age_seconds: Option<i64>,
-    }
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "tasks")]
-    struct Tasks<'a> {
-        tasks: Vec<Entry<'a>>,
-    }
-    let tasks = tasks.iter().map(|(task, link)| Entry {
+    let tasks = tasks.iter().map(|(task, link)| TaskEntry {
         task_id: &task.id,
         name: task.name.as_deref(),
         repository: task.repository.as_deref(),
@@ -285,19 +295,21 @@ pub(crate) fn tasks_document(tasks: &[(Task, Option<Link>)], now: Timestamp) -> 
         created_at: task.created_at.map(|at| at.to_string()),
         age_seconds: task.created_at.map(|at| now.duration_since(at).as_secs().max(0)),
     });
-    document(Tasks { tasks: tasks.collect() })
+    document(TaskList { tasks: tasks.collect() })
+}
+
+/// The link of a task, in `cloud open`.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "task", rename_all = "camelCase")]
+struct TaskLink<'a> {
+    task_id: &'a str,
+    url: &'a str,
+    url_derived: bool,
 }
 
 /// The JSON line of `cloud open`, with the task's link.
 pub(crate) fn task_document(task: &str, link: &Link) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "task", rename_all = "camelCase")]
-    struct One<'a> {
-        task_id: &'a str,
-        url: &'a str,
-        url_derived: bool,
-    }
-    document(One { task_id: task, url: &link.url, url_derived: link.derived })
+    document(TaskLink { task_id: task, url: &link.url, url_derived: link.derived })
 }
 
 /// The result of a run over a list of orders.
@@ -381,6 +393,17 @@ fn ranges(lines: &[usize]) -> String {
     let shown: Vec<String> =
         ranges.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") }).collect();
     format!("line{} {}", if lines.len() == 1 { "" } else { "s" }, shown.join(", "))
+}
+
+/// The schemas of the documents that are made here.
+pub(super) fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+    vec![
+        line_schema::<ReadyTask<'_>>(generator),
+        line_schema::<FailedTask<'_>>(generator),
+        line_schema::<FinishedTask<'_>>(generator),
+        line_schema::<TaskList<'_>>(generator),
+        line_schema::<TaskLink<'_>>(generator),
+    ]
 }
 
 #[cfg(test)]

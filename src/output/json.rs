@@ -5,27 +5,34 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::json;
 
 use super::{Ending, Update};
-use crate::model::Remote;
+use crate::model::{HookEvent, Link, Remote};
 use crate::registry::SessionEntry;
 use crate::report::Report;
-use crate::sdk::{Event, Field, Origin, Request, ServerState};
+use crate::sdk::{Event, Field, Origin, Request, RequestKind, ServerState};
 use crate::text::sanitise::is_harmless;
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "{P}Line")]
 struct Envelope<P> {
+    #[schemars(extend("const" = 1))]
     schema_version: u32,
     /// In RFC 3339, UTC.
+    #[schemars(extend("format" = "date-time"))]
     time: String,
     #[serde(flatten)]
     payload: P,
 }
 
-#[derive(Serialize)]
+/// What is told while something happens: a line each.
+#[derive(JsonSchema, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[schemars(rename = "update")]
 enum Payload<'a> {
     SignedIn {
         login: &'a str,
@@ -41,12 +48,14 @@ enum Payload<'a> {
     },
     Ready(Box<Session<'a>>),
     Remote {
+        #[schemars(with = "Remote")]
         remote: &'static str,
         url: Option<&'a str>,
     },
     Prompt {
         id: &'a str,
         text: &'a str,
+        #[schemars(extend("enum" = ["here", "missionControl"]))]
         from: &'static str,
     },
     Message {
@@ -77,11 +86,13 @@ enum Payload<'a> {
     },
     McpServer {
         name: &'a str,
+        #[schemars(extend("enum" = ["ready", "failed"]))]
         state: &'static str,
         #[serde(skip_serializing_if = "str::is_empty")]
         message: &'a str,
     },
     Link {
+        #[schemars(with = "Link")]
         link: &'static str,
         #[serde(skip_serializing_if = "str::is_empty")]
         why: &'a str,
@@ -90,6 +101,8 @@ enum Payload<'a> {
         id: &'a str,
         what: &'a str,
     },
+    // The answer of the command `answer` has the same type; only that one names the session.
+    #[schemars(extend("not" = { "required": ["sessionId"] }))]
     Answered {
         id: &'a str,
         outcome: &'a str,
@@ -116,6 +129,7 @@ enum Payload<'a> {
     },
     Detached,
     Ended {
+        #[schemars(extend("enum" = ["stopped", "signal", "elsewhere", "output-closed", "failed"]))]
         reason: &'static str,
     },
     Error {
@@ -127,10 +141,11 @@ enum Payload<'a> {
 }
 
 /// A request that waits for a person, in `input` and `waiting`.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Input<'a> {
     id: &'a str,
+    #[schemars(with = "RequestKind")]
     kind: &'static str,
     what: &'a str,
     detail: &'a [String],
@@ -155,7 +170,7 @@ pub(super) fn input(request: &Request) -> Input<'_> {
 }
 
 /// A session, in `ready`, `list`, `status` and hooks.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, clippy::struct_excessive_bools, reason = "the contract has the fields")]
 pub(super) struct Session<'a> {
@@ -163,10 +178,15 @@ pub(super) struct Session<'a> {
     name: Option<&'a str>,
     title: Option<&'a str>,
     url: Option<&'a str>,
+    #[schemars(with = "Remote")]
     remote: &'static str,
+    /// Null while remote is off.
+    #[schemars(with = "Option<Link>")]
     link: Option<&'static str>,
+    #[schemars(extend("format" = "date-time"))]
     remote_until: Option<String>,
     kept_awake: Option<bool>,
+    #[schemars(extend("enum" = ["working", "input", "idle"]))]
     activity: &'static str,
     waiting: usize,
     permission_mode: &'a str,
@@ -188,6 +208,7 @@ pub(super) struct Session<'a> {
     worktree: Option<String>,
     demo: bool,
     detached: bool,
+    #[schemars(extend("format" = "date-time"))]
     started_at: String,
     pid: u32,
     copilot_version: &'a str,
@@ -230,19 +251,39 @@ pub(crate) fn error_line(report: &Report) -> String {
     document(Payload::Error { code: report.exit.code(), reason: report.reason, message: &report.message, hints: &report.hints })
 }
 
+/// What a hook reads on its stdin.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "hook")]
+struct HookCall<'a> {
+    #[schemars(with = "HookEvent")]
+    event: &'a str,
+    message: &'a str,
+    #[schemars(with = "Option<Envelope<Payload<'static>>>")]
+    data: Option<serde_json::Value>,
+    session: Session<'a>,
+}
+
 /// The document that a hook gets: the event, a message of a few words, the line of the contract that tells of the event (`None`
 /// if there is none, or if the line is too long), and the session.
 pub(crate) fn hook_document(event: &str, message: &str, data: Option<&str>, entry: &SessionEntry) -> String {
-    #[derive(Serialize)]
-    struct Hook<'a> {
-        r#type: &'static str,
-        event: &'a str,
-        message: &'a str,
-        data: Option<serde_json::Value>,
-        session: Session<'a>,
-    }
     let data = data.and_then(|line| serde_json::from_str(line).ok());
-    document(Hook { r#type: "hook", event, message, data, session: session(entry) })
+    document(HookCall { event, message, data, session: session(entry) })
+}
+
+/// The schema of a line that is one document. Its `type` is the name that serde writes; the derive has that as the name of the schema,
+/// and leaves out the field.
+pub(super) fn line_schema<P: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let reference = generator.subschema_for::<Envelope<P>>();
+    let name = Envelope::<P>::schema_name();
+    let line = generator.definitions_mut().get_mut(&*name).expect("the schema of a line is a definition");
+    line["properties"]["type"] = json!({ "type": "string", "const": P::schema_name() });
+    line["required"].as_array_mut().expect("every line has fields").push("type".into());
+    reference
+}
+
+/// The schemas of the lines that are made here.
+pub(super) fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+    vec![generator.subschema_for::<Envelope<Payload<'_>>>(), line_schema::<HookCall<'_>>(generator)]
 }
 
 /// The time, also of a clock that is beyond all time: that error is told as well.
@@ -251,7 +292,7 @@ fn moment(clock: SystemTime) -> Timestamp {
 }
 
 /// One line: the payload, and what every line has.
-pub(super) fn document(payload: impl Serialize) -> String {
+pub(super) fn document(payload: impl JsonSchema + Serialize) -> String {
     let envelope = Envelope { schema_version: 1, time: moment(SystemTime::now()).to_string(), payload };
     let line = serde_json::to_string(&envelope).expect("strings and numbers always serialise");
     // JSON leaves some characters bare that terminals obey. They are escaped, which keeps the JSON the same.

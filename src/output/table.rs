@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::columns::{age, aligned, one_line};
 use super::human::{model_words, time_left};
-use super::json::{self, document};
+use super::json::{self, document, line_schema};
 use super::rules;
 use crate::model::{Link, Remote};
 use crate::registry::{RuntimeEntry, SessionEntry};
@@ -71,7 +72,7 @@ pub(crate) fn stored_table(stored: &[Stored], now: Timestamp, columns: Option<u1
 }
 
 /// A session on disk, in `list --all`, for programs.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Resumable<'a> {
     session_id: &'a str,
@@ -79,8 +80,10 @@ struct Resumable<'a> {
     repository: Option<&'a str>,
     branch: Option<&'a str>,
     directory: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     modified_at: String,
 }
+
 fn resumable(stored: &Stored) -> Resumable<'_> {
     Resumable {
         session_id: &stored.id,
@@ -92,17 +95,19 @@ fn resumable(stored: &Stored) -> Resumable<'_> {
     }
 }
 
+/// The live sessions, in `list`.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "list")]
+struct SessionList<'a> {
+    sessions: Vec<json::Session<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumable: Option<Vec<Resumable<'a>>>,
+    notes: &'a [String],
+}
+
 /// The sessions, for programs. `stored` has those that ended, if they were asked for.
 pub(crate) fn list_document(sessions: &[SessionEntry], stored: Option<&[Stored]>, notes: &[String]) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "list")]
-    struct List<'a> {
-        sessions: Vec<json::Session<'a>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        resumable: Option<Vec<Resumable<'a>>>,
-        notes: &'a [String],
-    }
-    document(List {
+    document(SessionList {
         sessions: sessions.iter().map(json::session).collect(),
         resumable: stored.map(|stored| stored.iter().map(resumable).collect()),
         notes,
@@ -110,7 +115,7 @@ pub(crate) fn list_document(sessions: &[SessionEntry], stored: Option<&[Stored]>
 }
 
 /// Another runtime, with the reasons why this session does not share it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(crate) struct Unshared {
     pub(crate) pid: u32,
     pub(crate) because: Vec<String>,
@@ -206,6 +211,18 @@ pub(crate) fn details(
     text
 }
 
+/// One session, in `status`.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "status", rename_all = "camelCase")]
+struct SessionStatus<'a> {
+    #[serde(flatten)]
+    session: json::Session<'a>,
+    /// Null if the session is not shared, or if GitHub does not say.
+    visibility: Option<&'a str>,
+    isolated: bool,
+    not_shared_with: &'a [Unshared],
+}
+
 /// One session, for programs, in `status`.
 pub(crate) fn status_document(
     entry: &SessionEntry,
@@ -213,22 +230,12 @@ pub(crate) fn status_document(
     runtime: Option<&RuntimeEntry>,
     unshared: &[Unshared],
 ) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "status", rename_all = "camelCase")]
-    struct Status<'a> {
-        #[serde(flatten)]
-        session: json::Session<'a>,
-        /// `None` if the session is not shared, or if GitHub does not say.
-        visibility: Option<&'a str>,
-        isolated: bool,
-        not_shared_with: &'a [Unshared],
-    }
     let isolated = runtime.is_some_and(|runtime| runtime.isolated);
-    document(Status { session: json::session(entry), visibility, isolated, not_shared_with: unshared })
+    document(SessionStatus { session: json::session(entry), visibility, isolated, not_shared_with: unshared })
 }
 
 /// How much force it took to end the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Stopped {
     Closed,
@@ -246,98 +253,130 @@ impl Stopped {
     }
 }
 
+/// A session that `stop` ended.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StoppedSession<'a> {
+    session_id: &'a str,
+    name: Option<&'a str>,
+    how: Stopped,
+    /// The worktree of the session, which is not removed.
+    worktree: Option<String>,
+}
+
+/// The sessions that `stop` ended.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "stopped")]
+struct StoppedSessions<'a> {
+    sessions: Vec<StoppedSession<'a>>,
+}
+
 /// The sessions that `stop` ended, for programs.
 pub(crate) fn stop_document(stopped: &[(SessionEntry, Stopped)]) -> String {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct One<'a> {
-        session_id: &'a str,
-        name: Option<&'a str>,
-        how: Stopped,
-        /// The worktree of the session, which is not removed.
-        worktree: Option<String>,
-    }
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "stopped")]
-    struct All<'a> {
-        sessions: Vec<One<'a>>,
-    }
     let sessions = stopped
         .iter()
         .map(|(entry, how)| {
             let worktree = entry.worktree.as_ref().map(|worktree| worktree.path.to_string_lossy().into_owned());
-            One { session_id: &entry.session_id, name: entry.name.as_deref(), how: *how, worktree }
+            StoppedSession { session_id: &entry.session_id, name: entry.name.as_deref(), how: *how, worktree }
         })
         .collect();
-    document(All { sessions })
+    document(StoppedSessions { sessions })
+}
+
+/// The link of a session, in `url` and `qr`.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "url", rename_all = "camelCase")]
+struct SessionLink<'a> {
+    session_id: &'a str,
+    url: Option<&'a str>,
+    #[schemars(with = "Remote")]
+    remote: &'static str,
 }
 
 /// The link of a session, for programs.
 pub(crate) fn url_document(entry: &SessionEntry) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "url", rename_all = "camelCase")]
-    struct Link<'a> {
-        session_id: &'a str,
-        url: Option<&'a str>,
-        remote: &'static str,
-    }
-    document(Link { session_id: &entry.session_id, url: entry.link(), remote: entry.remote.word() })
+    document(SessionLink { session_id: &entry.session_id, url: entry.link(), remote: entry.remote.word() })
+}
+
+/// The new name of a session.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "renamed", rename_all = "camelCase")]
+struct Renamed<'a> {
+    session_id: &'a str,
+    name: &'a str,
 }
 
 /// The new name of a session, for programs.
 pub(crate) fn renamed_document(entry: &SessionEntry, name: &str) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "renamed", rename_all = "camelCase")]
-    struct Renamed<'a> {
-        session_id: &'a str,
-        name: &'a str,
-    }
     document(Renamed { session_id: &entry.session_id, name })
+}
+
+/// Who may see a session, in `share`.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "visibility", rename_all = "camelCase")]
+struct Visible<'a> {
+    session_id: &'a str,
+    visibility: &'a str,
+    url: Option<&'a str>,
 }
 
 /// Who may see a session, for programs.
 pub(crate) fn visibility_document(entry: &SessionEntry, visibility: &str) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "visibility", rename_all = "camelCase")]
-    struct Visible<'a> {
-        session_id: &'a str,
-        visibility: &'a str,
-        url: Option<&'a str>,
-    }
     document(Visible { session_id: &entry.session_id, visibility, url: entry.link() })
+}
+
+/// The id of a prompt that `send` sent.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "sent", rename_all = "camelCase")]
+struct Sent<'a> {
+    session_id: &'a str,
+    id: &'a str,
 }
 
 /// The id of a prompt that was sent, for programs.
 pub(crate) fn sent_document(entry: &SessionEntry, id: &str) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "sent", rename_all = "camelCase")]
-    struct Sent<'a> {
-        session_id: &'a str,
-        id: &'a str,
-    }
     document(Sent { session_id: &entry.session_id, id })
+}
+
+/// What the agent said last, in `send --wait`.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "answer", rename_all = "camelCase")]
+struct Answer<'a> {
+    session_id: &'a str,
+    text: Option<&'a str>,
 }
 
 /// The last message of the agent, for programs.
 pub(crate) fn answer_document(entry: &SessionEntry, text: Option<&str>) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "answer", rename_all = "camelCase")]
-    struct Answer<'a> {
-        session_id: &'a str,
-        text: Option<&'a str>,
-    }
     document(Answer { session_id: &entry.session_id, text })
+}
+
+/// What `prune` removed, and how many runtimes it ended.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "pruned")]
+struct Pruned<'a> {
+    notes: &'a [String],
+    runtimes: usize,
 }
 
 /// The outcome of `prune`, for programs.
 pub(crate) fn prune_document(notes: &[String], runtimes: usize) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "pruned")]
-    struct Pruned<'a> {
-        notes: &'a [String],
-        runtimes: usize,
-    }
     document(Pruned { notes, runtimes })
+}
+
+/// The schemas of the documents that are made here.
+pub(super) fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+    vec![
+        line_schema::<SessionList<'_>>(generator),
+        line_schema::<SessionStatus<'_>>(generator),
+        line_schema::<StoppedSessions<'_>>(generator),
+        line_schema::<SessionLink<'_>>(generator),
+        line_schema::<Renamed<'_>>(generator),
+        line_schema::<Visible<'_>>(generator),
+        line_schema::<Sent<'_>>(generator),
+        line_schema::<Answer<'_>>(generator),
+        line_schema::<Pruned<'_>>(generator),
+    ]
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::human::waiting as request_lines;
-use super::json::{Input, document, input};
+use super::json::{Input, document, input, line_schema};
 use crate::registry::SessionEntry;
 use crate::sdk::{Against, Change, Changes, Request, Restored, RewindPoint, Rewound, Usage};
 use crate::text::line::{Line, Tone};
@@ -29,38 +30,45 @@ pub(crate) fn waiting_text(waiting: &[Request]) -> String {
     text
 }
 
+/// The requests that wait for an answer, in `answer` without one.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "waiting", rename_all = "camelCase")]
+struct Waiting<'a> {
+    session_id: &'a str,
+    requests: Vec<Input<'a>>,
+}
+
 /// The requests that wait for an answer, for programs.
 pub(crate) fn waiting_document(entry: &SessionEntry, waiting: &[Request]) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "waiting", rename_all = "camelCase")]
-    struct Waiting<'a> {
-        session_id: &'a str,
-        requests: Vec<Input<'a>>,
-    }
     document(Waiting { session_id: &entry.session_id, requests: waiting.iter().map(input).collect() })
+}
+
+/// The outcome of `answer`.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "answered", rename_all = "camelCase")]
+struct AnswerTaken<'a> {
+    session_id: &'a str,
+    id: &'a str,
+    /// `taken`, or `open`: the link is to be opened.
+    outcome: &'a str,
+    url: Option<&'a str>,
 }
 
 /// The outcome of an answer, for programs.
 pub(crate) fn answered_document(entry: &SessionEntry, id: &str, outcome: &str, url: Option<&str>) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "answered", rename_all = "camelCase")]
-    struct Answered<'a> {
-        session_id: &'a str,
-        id: &'a str,
-        outcome: &'a str,
-        url: Option<&'a str>,
-    }
-    document(Answered { session_id: &entry.session_id, id, outcome, url })
+    document(AnswerTaken { session_id: &entry.session_id, id, outcome, url })
+}
+
+/// The outcome of `interrupt`.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "interrupted", rename_all = "camelCase")]
+struct Interrupted<'a> {
+    session_id: &'a str,
+    was_busy: bool,
 }
 
 /// The outcome of an interrupt, for programs.
 pub(crate) fn interrupted_document(entry: &SessionEntry, was_busy: bool) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "interrupted", rename_all = "camelCase")]
-    struct Interrupted<'a> {
-        session_id: &'a str,
-        was_busy: bool,
-    }
     document(Interrupted { session_id: &entry.session_id, was_busy })
 }
 
@@ -84,16 +92,19 @@ pub(crate) fn patch(changes: &Changes) -> String {
     patch
 }
 
+/// What a session changed.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "diff", rename_all = "camelCase")]
+struct Diff<'a> {
+    session_id: &'a str,
+    #[schemars(extend("enum" = ["commit", "branch", "session"]))]
+    against: &'static str,
+    base_branch: Option<&'a str>,
+    files: &'a [Change],
+}
+
 /// Changes, for programs.
 pub(crate) fn diff_document(entry: &SessionEntry, against: Against, changes: &Changes) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "diff", rename_all = "camelCase")]
-    struct Diff<'a> {
-        session_id: &'a str,
-        against: &'static str,
-        base_branch: Option<&'a str>,
-        files: &'a [Change],
-    }
     let against = match against {
         Against::Commit => "commit",
         Against::Branch => "branch",
@@ -132,15 +143,17 @@ pub(crate) fn usage_text(usage: &Usage) -> String {
     text
 }
 
+/// What a session used.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "usage", rename_all = "camelCase")]
+struct Used<'a> {
+    session_id: &'a str,
+    #[serde(flatten)]
+    usage: &'a Usage,
+}
+
 /// What a session used, for programs.
 pub(crate) fn usage_document(entry: &SessionEntry, usage: &Usage) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "usage", rename_all = "camelCase")]
-    struct Used<'a> {
-        session_id: &'a str,
-        #[serde(flatten)]
-        usage: &'a Usage,
-    }
     document(Used { session_id: &entry.session_id, usage })
 }
 
@@ -162,15 +175,17 @@ fn point_line(point: &RewindPoint) -> String {
     sanitised(&format!("{}  {}  {files}  {prompt}", point.id, point.timestamp))
 }
 
+/// The prompts before which a session can be rewound, in `undo --list`.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "undoPoints", rename_all = "camelCase")]
+struct UndoPoints<'a> {
+    session_id: &'a str,
+    points: &'a [RewindPoint],
+}
+
 /// The prompts before which a session can be rewound, for programs.
 pub(crate) fn points_document(entry: &SessionEntry, points: &[RewindPoint]) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "undoPoints", rename_all = "camelCase")]
-    struct Points<'a> {
-        session_id: &'a str,
-        points: &'a [RewindPoint],
-    }
-    document(Points { session_id: &entry.session_id, points })
+    document(UndoPoints { session_id: &entry.session_id, points })
 }
 
 /// What rewinding would change, for people.
@@ -202,15 +217,30 @@ pub(crate) fn undone_lines(done: &Rewound) -> Vec<Line> {
     lines
 }
 
+/// What `undo` did.
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "type", rename = "undone", rename_all = "camelCase")]
+struct Undone<'a> {
+    session_id: &'a str,
+    id: &'a str,
+    #[serde(flatten)]
+    done: &'a Rewound,
+}
+
 /// What rewinding did, for programs.
 pub(crate) fn undone_document(entry: &SessionEntry, point: &RewindPoint, done: &Rewound) -> String {
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename = "undone", rename_all = "camelCase")]
-    struct Undone<'a> {
-        session_id: &'a str,
-        id: &'a str,
-        #[serde(flatten)]
-        done: &'a Rewound,
-    }
     document(Undone { session_id: &entry.session_id, id: &point.id, done })
+}
+
+/// The schemas of the documents that are made here.
+pub(super) fn schemas(generator: &mut SchemaGenerator) -> Vec<Schema> {
+    vec![
+        line_schema::<Waiting<'_>>(generator),
+        line_schema::<AnswerTaken<'_>>(generator),
+        line_schema::<Interrupted<'_>>(generator),
+        line_schema::<Diff<'_>>(generator),
+        line_schema::<Used<'_>>(generator),
+        line_schema::<UndoPoints<'_>>(generator),
+        line_schema::<Undone<'_>>(generator),
+    ]
 }

@@ -1,5 +1,6 @@
 //! The work of a session, seen from outside: what it changed, what it used, and how to undo it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ pub(crate) enum Against {
 }
 
 /// A file that was changed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Change {
     pub(crate) path: String,
@@ -40,7 +41,7 @@ pub(crate) struct Changes {
 }
 
 /// What a session used. A number that the runtime does not give is 0 or `None`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Usage {
     pub(crate) models: Vec<ModelUsage>,
@@ -56,7 +57,7 @@ pub(crate) struct Usage {
 }
 
 /// The tokens that went to a model and came from it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ModelUsage {
     pub(crate) model: String,
@@ -67,7 +68,7 @@ pub(crate) struct ModelUsage {
 }
 
 /// How full the model's context is, in tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ContextUsage {
     pub(crate) tokens: u64,
@@ -75,7 +76,7 @@ pub(crate) struct ContextUsage {
 }
 
 /// One quota of the account.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Quota {
     pub(crate) name: String,
@@ -88,7 +89,7 @@ pub(crate) struct Quota {
 }
 
 /// A prompt before which the session can be rewound.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RewindPoint {
     #[serde(rename(deserialize = "eventId", serialize = "id"))]
@@ -105,7 +106,7 @@ pub(crate) struct RewindPoint {
 }
 
 /// A file that rewinding would change.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Restored {
     pub(crate) path: String,
@@ -116,7 +117,7 @@ pub(crate) struct Restored {
 }
 
 /// What rewinding did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Rewound {
     pub(crate) events_removed: u64,

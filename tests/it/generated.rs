@@ -89,6 +89,13 @@ fn man_pages_are_those_of_the_arguments() {
     }
 }
 
+#[test]
+fn the_schema_is_that_of_the_types() {
+    let done = Sandbox::new().run(&["schema"]).expect_code(0);
+    assert_eq!(done.stderr, "");
+    check("docs/schema/v1.json", &done.stdout);
+}
+
 /// The README's picture is what a terminal shows: the program's own output, with the times of day and the id made the same.
 #[test]
 fn the_picture_is_real_output() {

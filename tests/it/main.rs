@@ -5,6 +5,7 @@
 mod answers;
 mod cloud;
 mod conformance;
+mod contract;
 mod control;
 mod demo;
 mod failures;
