@@ -60,16 +60,6 @@ fn a_detached_start_says_what_a_start_in_the_foreground_says() {
     sandbox.stop_all();
 }
 
-/// With `--json` it is one object a line, and the last one is `ready`.
-#[test]
-fn a_detached_start_tells_programs() {
-    let sandbox = calm();
-    let lines = detach(&sandbox, &["--json"]).json();
-    assert_eq!(lines.last().unwrap()["type"], "ready");
-    assert_eq!(lines.last().unwrap()["sessionId"], sandbox.list()[0]["sessionId"]);
-    sandbox.stop_all();
-}
-
 /// Whoever waits for the end of the streams of a detached start is not kept waiting by the session.
 #[test]
 fn a_detached_session_holds_no_stream() {
@@ -169,18 +159,6 @@ fn remote_is_switched_from_another_terminal() {
     assert_eq!(sandbox.list()[0]["remote"], "off");
     running.signal("INT");
     running.finish().expect_code(130);
-}
-
-#[test]
-fn an_on_demand_session_is_shared_when_somebody_says_so() {
-    let sandbox = calm();
-    let done = sandbox.run(&["on-demand", "--demo", "--detach"]).expect_code(0);
-    let id = done.stdout.trim().to_owned();
-    assert!(done.stderr.contains("remote is off: Mission Control does not have this session"), "{}", done.stderr);
-    assert_eq!((&sandbox.list()[0]["sessionId"], &sandbox.list()[0]["remote"]), (&json!(id), &json!("off")));
-    let on = sandbox.run(&["on", &id[..8]]).expect_code(0);
-    assert!(on.stdout.starts_with("https://"), "{}", on.stdout);
-    sandbox.stop_all();
 }
 
 /// Why remote was refused comes as an event to the host; whoever asked is told.

@@ -211,38 +211,45 @@ fn a_lost_link_is_restored_by_the_next_host() {
 }
 
 /// Whoever switched it off meanwhile wins: nothing brings it back, be an attempt to restore it under way at that moment or about to begin.
-#[test]
-fn a_link_that_is_switched_off_is_not_restored() {
+fn a_link_that_is_switched_off_is_not_restored(under_way: bool) {
     let cli = real_cli_or_return!();
     let github = GitHub::start();
     let sandbox = world(&github, &cli);
-    for under_way in [false, true] {
-        sandbox.run(&["start", "--detach"]).expect_code(0);
-        let session = format!("/agents/sessions/mc-{}", sandbox.list()[0]["sessionId"].as_str().unwrap());
-        // What sharing it anew begins with.
-        let renewals = || github.requests().iter().filter(|request| request.is("GET", &session)).count();
-        github.fault("POST", EVENTS, Fault::Status(404, json!({"message": "Not Found"})), None);
-        if under_way {
-            github.fault("GET", &session, Fault::Delay(Duration::from_secs(3)), None);
-        }
-        sandbox.run(&["send", "-p", "hello"]).expect_code(0);
-        wait_for("the loss", KNOWN, || sandbox.list()[0]["link"] == "lost");
-        if under_way {
-            wait_for("an attempt", PATIENCE, || renewals() > 0);
-        }
-        sandbox.run(&["off"]).expect_code(0);
-        github.heal();
-        let before = renewals();
-        // The next attempts would come after 2 to 3 s and after 4 to 5 more; what was under way ends before that.
-        std::thread::sleep(Duration::from_secs(4));
-        let quiet = Instant::now();
-        std::thread::sleep(Duration::from_secs(5));
-        assert_eq!(renewals(), before, "it was shared again");
-        assert_eq!(served(&github, quiet), (0, 0));
-        let entry = &sandbox.list()[0];
-        assert_eq!((&entry["remote"], &entry["link"]), (&json!("off"), &Value::Null));
-        sandbox.stop_all();
+    sandbox.run(&["start", "--detach"]).expect_code(0);
+    let session = format!("/agents/sessions/mc-{}", sandbox.list()[0]["sessionId"].as_str().unwrap());
+    // What sharing it anew begins with.
+    let renewals = || github.requests().iter().filter(|request| request.is("GET", &session)).count();
+    github.fault("POST", EVENTS, Fault::Status(404, json!({"message": "Not Found"})), None);
+    if under_way {
+        github.fault("GET", &session, Fault::Delay(Duration::from_secs(3)), None);
     }
+    sandbox.run(&["send", "-p", "hello"]).expect_code(0);
+    wait_for("the loss", KNOWN, || sandbox.list()[0]["link"] == "lost");
+    if under_way {
+        wait_for("an attempt", PATIENCE, || renewals() > 0);
+    }
+    sandbox.run(&["off"]).expect_code(0);
+    github.heal();
+    let before = renewals();
+    // The next attempts would come after 2 to 3 s and after 4 to 5 more; what was under way ends before that.
+    std::thread::sleep(Duration::from_secs(4));
+    let quiet = Instant::now();
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(renewals(), before, "it was shared again");
+    assert_eq!(served(&github, quiet), (0, 0));
+    let entry = &sandbox.list()[0];
+    assert_eq!((&entry["remote"], &entry["link"]), (&json!("off"), &Value::Null));
+    sandbox.stop_all();
+}
+
+#[test]
+fn a_link_that_is_switched_off_before_an_attempt_is_not_restored() {
+    a_link_that_is_switched_off_is_not_restored(false);
+}
+
+#[test]
+fn a_link_that_is_switched_off_during_an_attempt_is_not_restored() {
+    a_link_that_is_switched_off_is_not_restored(true);
 }
 
 /// A runtime that does not answer for a minute is replaced, and the session goes on.

@@ -236,9 +236,11 @@ fn rules_outlive_the_logs_until_they_are_taken_back() {
     github.heal();
     let after = resume(&sandbox, &["--resume", id, "--allow-all"]);
     assert_eq!(of(&after), [json!(["shell(touch:*)"]), json!(["shell(rm:*)"]), json!("allow-all")]);
-    github.model([Reply::bash("rm -f x"), Reply::text("not run")]);
-    let done = sandbox.run(&["send", id, "-p", "go", "--wait"]);
-    assert!(!done.stdout.contains("permission"), "{}", done.stdout);
+    let kept = sandbox.write("repo/kept", "");
+    github.model([Reply::bash("rm -f kept"), Reply::text("not run")]);
+    // Nobody is asked, and it does not run.
+    assert_eq!(sandbox.run(&["send", id, "-p", "go", "--wait"]).expect_code(0).stdout, "not run\n");
+    assert!(kept.exists(), "what is denied ran");
     sandbox.run(&["stop", id]).expect_code(0);
     assert_eq!(of(&resume(&sandbox, &["--resume", id]))[2], "allow-all");
     sandbox.run(&["stop", id]).expect_code(0);

@@ -187,3 +187,11 @@ fn the_machine_and_the_cloud() {
 fn what_is_wrong_is_said() {
     plays(&calm(), "errors");
 }
+
+/// Nothing is started, and nothing written.
+#[test]
+fn wrong_arguments_are_named() {
+    let sandbox = calm();
+    plays(&sandbox, "usage");
+    assert!(!sandbox.state().exists(), "state was written");
+}
