@@ -65,7 +65,7 @@ pub(crate) struct State {
     is_silent: bool,
     hangs_told: bool,
     /// The two clocks at the last look.
-    clocks: Option<(Duration, Timestamp)>,
+    clocks: (Duration, Timestamp),
 }
 
 /// How remote control is switched by the host.
@@ -189,7 +189,8 @@ pub(crate) enum Notice {
 
 impl State {
     /// Of a session that was just opened.
-    pub(crate) fn new(remote: Remote, until: Option<Timestamp>, has_log: bool, at: Duration) -> Self {
+    pub(crate) fn new(remote: Remote, until: Option<Timestamp>, has_log: bool, now: Now) -> Self {
+        let Now { at, wall } = now;
         Self {
             desired: remote,
             actual: remote,
@@ -207,7 +208,7 @@ impl State {
             answered_at: at,
             is_silent: false,
             hangs_told: false,
-            clocks: None,
+            clocks: (at, wall),
         }
     }
 
@@ -245,7 +246,6 @@ impl State {
     pub(crate) fn handed_over(mut self) -> Self {
         self.switching = None;
         self.ping_since = None;
-        self.clocks = None;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use super::core::{self, Effect, Input, Outcome, Reason};
 use super::recovery;
+use crate::report::Report;
 use crate::runtime::pool;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -434,6 +435,10 @@ impl Host {
         let told = !asked_here && std::mem::replace(&mut view.refusal_told, true);
         if outcome == Outcome::Unknown || told {
             return Ok(());
+        }
+        if let Outcome::Passing { .. } = outcome {
+            let text = format!("the session is not shared yet, which is tried again: {}", Report::from(error).message);
+            return Ok(context.tell(&Update::Caution(text))?);
         }
         Ok(say_refusal(context, self.entry.remote, error)?)
     }

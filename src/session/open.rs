@@ -346,7 +346,7 @@ impl Opening<'_> {
             entry.remote = remote;
         }
         let clock = Clock::start();
-        let core = core::State::new(entry.remote, entry.until, has_log, clock.now().at);
+        let core = core::State::new(entry.remote, entry.until, has_log, clock.now());
         entry.connection = core.link();
         entry.kept_awake = (plan.keep_awake != KeepAwake::Never).then_some(false);
         // A start that fails leaves them as they were.

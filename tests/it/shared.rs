@@ -355,8 +355,14 @@ fn a_session_is_shared_again_when_github_is_back() {
     github.fault("*", "/agents/*", Fault::Status(503, json!({})), None);
     kill(runtimes(&sandbox)[0], "KILL");
     let said = || sandbox.run(&["logs"]).stdout;
-    assert!(until(PATIENCE, || said().contains("remote is off still: GitHub could not be reached")), "{}", said());
-    assert_eq!(sandbox.list()[0]["remote"], "off");
+    assert!(
+        until(PATIENCE, || said().contains("the session is not shared yet, which is tried again: GitHub could not be reached")),
+        "{}",
+        said()
+    );
+    // It is not off, which would be somebody's wish: it is to be shared.
+    let entry = &sandbox.list()[0];
+    assert_eq!((&entry["remote"], &entry["link"]), (&json!("on"), &json!("lost")));
     github.heal();
     let healed = Instant::now();
     wait_for_poll(&github, &session, healed);

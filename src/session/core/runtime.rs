@@ -23,7 +23,7 @@ const RELAUNCH_PATIENCE: Duration = Duration::from_mins(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 pub(super) fn mind_sleep(state: &mut State, now: Now, effects: &mut Vec<Effect>) {
-    let Some((at, wall)) = state.clocks.replace((now.at, now.wall)) else { return };
+    let (at, wall) = std::mem::replace(&mut state.clocks, (now.at, now.wall));
     let ran = Duration::try_from(now.wall.duration_since(wall)).unwrap_or_default();
     if let Some(slept) = ran.checked_sub(now.at.saturating_sub(at)).filter(|slept| *slept > SLEPT) {
         effects.push(Effect::Tell(Notice::Slept(slept)));

@@ -417,7 +417,12 @@ impl Session {
     fn new(remote: Remote) -> Self {
         Self {
             word: Some(remote),
-            state: State::new(remote, None, true, Duration::from_secs(1)),
+            state: State::new(
+                remote,
+                None,
+                true,
+                Now { at: Duration::from_secs(1), wall: Timestamp::UNIX_EPOCH + Duration::from_secs(1) },
+            ),
             enabled: remote,
             unknown: false,
             refusal_logged: false,

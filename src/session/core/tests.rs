@@ -18,7 +18,8 @@ struct World {
 }
 
 fn world(remote: Remote) -> World {
-    let state = State::new(remote, None, true, Duration::from_secs(1));
+    let now = Now { at: Duration::from_secs(1), wall: Timestamp::UNIX_EPOCH + Duration::from_secs(1) };
+    let state = State::new(remote, None, true, now);
     World { state, at: 1, word: Some(remote), until: None, turn_is_free: true }
 }
 
