@@ -254,9 +254,13 @@ fn the_doctor_names_what_is_wrong_with_the_repository() {
     in_turn(&cases, doctor_says);
 }
 
+/// It starts a CLI of its own each time: of what is one to it, one is enough.
 #[test]
 fn the_doctor_names_what_is_wrong_with_mission_control() {
-    in_turn(&of_mission_control(), doctor_says);
+    let mut cases = of_mission_control();
+    cases.retain(|case| ["sessions not JSON", "sessions 401", "sessions 500", "sessions hang"].contains(&case.name.as_str()));
+    assert_eq!(cases.len(), 4);
+    in_turn(&cases, doctor_says);
 }
 
 /// Where all is well it says so, and leaves nothing; what is safe to mend it mends.

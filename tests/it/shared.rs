@@ -171,11 +171,15 @@ fn off_wins(sandbox: &Sandbox, start: &[&str], sessions: usize, relaunches: usiz
         seed % below
     };
     let starts: Vec<Running> = (0..sessions).map(|_| sandbox.spawn(&[&["start", "--detach"], start].concat())).collect();
-    starts.into_iter().for_each(|start| _ = start.finish().expect_code(0));
+    for start in starts {
+        start.finish().expect_code(0);
+    }
     let ids: Vec<String> = sandbox.list().iter().map(|session| session["sessionId"].as_str().unwrap().to_owned()).collect();
     for relaunch in 0..relaunches {
         if relaunch > 0 {
-            ids.iter().for_each(|id| _ = sandbox.run(&["on", id]).expect_code(0));
+            for id in &ids {
+                sandbox.run(&["on", id]).expect_code(0);
+            }
         }
         let follows: Vec<Running> = ids.iter().map(|id| sandbox.spawn(&["events", id, "--follow", "--from", "now"])).collect();
         let runtime = u32::try_from(sandbox.list()[0]["copilotPid"].as_u64().unwrap()).unwrap();
@@ -192,10 +196,14 @@ fn off_wins(sandbox: &Sandbox, start: &[&str], sessions: usize, relaunches: usiz
             sandbox.spawn(&["off", id])
         };
         let offs: Vec<Running> = ids.iter().zip(moments).map(off).collect();
-        offs.into_iter().for_each(|off| _ = off.finish().expect_code(0));
+        for off in offs {
+            off.finish().expect_code(0);
+        }
         let off = Instant::now();
         // Every host has its session back, and none is shared.
-        follows.iter().for_each(|follow| _ = follow.stdout_line("\"relaunched\""));
+        for follow in &follows {
+            follow.stdout_line("\"relaunched\"");
+        }
         assert!(sandbox.list().iter().all(|session| session["remote"] == "off"), "{:#?}", sandbox.list());
         silent(&ids, off);
     }

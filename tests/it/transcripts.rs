@@ -26,7 +26,10 @@ fn plays(sandbox: &Sandbox, name: &str) {
             Some(input) => sandbox.spawn_with_input(&arguments, input).finish(),
             None => sandbox.run(&arguments),
         };
-        played += &format!("$ {line}\n{}", told(&done, sandbox, &mut ids));
+        played += "$ ";
+        played += line;
+        played += "\n";
+        played += &told(&done, sandbox, &mut ids);
     }
     if played == transcript {
         return;
@@ -49,9 +52,15 @@ fn words(line: &str) -> Vec<String> {
 
 fn told(done: &Done, sandbox: &Sandbox, ids: &mut Vec<String>) -> String {
     let mut plain = |text: &str| without_pids(&without_ages(&without_times(&without_ids(&normal(text, sandbox), ids))));
-    let stdout: String = plain(&done.stdout).lines().map(|line| format!("{line}\n")).collect();
-    let stderr: String = plain(&done.stderr).lines().map(|line| format!("! {line}\n").replace("! \n", "!\n")).collect();
-    format!("{stdout}{stderr}= {}\n", done.code)
+    let mut told = String::new();
+    for (output, mark) in [(&done.stdout, ""), (&done.stderr, "! ")] {
+        for line in plain(output).lines() {
+            told += if line.is_empty() { mark.trim_end() } else { mark };
+            told += line;
+            told += "\n";
+        }
+    }
+    told + "= " + &done.code.to_string() + "\n"
 }
 
 /// Replaces what begins at a place and matches; `found`: how long it is, and by what it is replaced.
