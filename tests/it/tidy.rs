@@ -138,9 +138,9 @@ fn the_core_is_pure() {
     ];
     let is_core =
         |file: &str| file.starts_with("src/session/core") && !file.ends_with("/tests.rs") && !file.ends_with("/simulation.rs");
-    let core: Vec<_> = sources().into_iter().filter(|(file, _)| is_core(file)).collect();
-    assert!(core.len() > 3, "the core is not where it was");
-    for (file, content) in core {
+    let pure: Vec<_> = sources().into_iter().filter(|(file, _)| is_core(file)).collect();
+    assert!(pure.len() > 3, "the core is not where it was");
+    for (file, content) in pure {
         let code = content.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
         for text in forbidden {
             let line = code.lines().find(|line| !line.trim_start().starts_with("//") && line.contains(text));
