@@ -364,13 +364,8 @@ fn dies(whom: &str, signal: &str, goes_on: bool) {
         }
         since = Instant::now();
     }
-    let as_it_was = || {
-        let sessions = sandbox.list();
-        let there = sessions
-            .iter()
-            .any(|session| session["sessionId"] == id && session["url"] == url.trim() && session["remote"] == "on");
-        there == goes_on
-    };
+    let same = |session: &Value| session["sessionId"] == id && session["url"] == url.trim() && session["remote"] == "on";
+    let as_it_was = || sandbox.list().iter().any(same) == goes_on;
     // The same session, with the same link.
     expect(until(BACK, as_it_was), || format!("{:?} after {:?}", sandbox.list(), since.elapsed()));
     if goes_on {

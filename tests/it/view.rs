@@ -57,53 +57,20 @@ fn the_code_decodes_to_the_link_in_every_form() {
     }
 }
 
-/// What it is, how the environment differs, whether a code is drawn, what is written.
-type Case = (&'static str, fn(&mut Sandbox), bool, &'static str);
-
 /// By the locale, `TERM` and `NO_COLOR`; a code that cannot be read there is not drawn.
 #[test]
 fn the_code_suits_the_terminal() {
-    let latin = |sandbox: &mut Sandbox| {
-        sandbox.set("LANG", "en_GB.ISO-8859-1");
-    };
-    let cases: [Case; 5] = [
-        ("Latin-1: coloured spaces alone", latin, true, "\u{1b}[48;5;16m"),
-        (
-            "no colour",
-            |sandbox| {
-                sandbox.set("NO_COLOR", "1");
-            },
-            true,
-            "does not scan? --qr-invert, or --color=always",
-        ),
-        (
-            "eight colours",
-            |sandbox| {
-                sandbox.set("TERM", "linux");
-            },
-            true,
-            ";47m",
-        ),
-        (
-            "dumb",
-            |sandbox| {
-                sandbox.set("TERM", "dumb");
-            },
-            false,
-            "opens no session",
-        ),
-        (
-            "CI",
-            |sandbox| {
-                sandbox.set("CI", "true");
-            },
-            false,
-            "opens no session",
-        ),
+    // What it is, the variable that says so, whether a code is drawn, what is written.
+    let cases = [
+        ("Latin-1: coloured spaces alone", ("LANG", "en_GB.ISO-8859-1"), true, "\u{1b}[48;5;16m"),
+        ("no colour", ("NO_COLOR", "1"), true, "does not scan? --qr-invert, or --color=always"),
+        ("eight colours", ("TERM", "linux"), true, ";47m"),
+        ("dumb", ("TERM", "dumb"), false, "opens no session"),
+        ("CI", ("CI", "true"), false, "opens no session"),
     ];
-    for (name, change, drawn, written) in cases {
+    for (name, (variable, value), drawn, written) in cases {
         let mut sandbox = calm();
-        change(&mut sandbox);
+        sandbox.set(variable, value);
         let mut pty = start(&sandbox, 120, 60, "");
         pty.wrote(if name == "dumb" { "Ctrl-C ends the session" } else { "xx stop" });
         if written.starts_with('\u{1b}') || written.starts_with(';') {

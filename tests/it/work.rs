@@ -52,12 +52,32 @@ fn files_go_along_and_a_turn_is_broken_off() {
     github.model([Reply::bash("touch asked"), Reply::text("never")]);
     sandbox.run(&["send", "-p", "go", "--wait"]).expect_code(9);
     interrupted(true);
-    assert_eq!(sandbox.list()[0]["activity"], "idle");
+    wait_for("it is idle", PATIENCE, || sandbox.list()[0]["activity"] == "idle");
     assert!(sandbox.run(&["logs"]).stdout.contains("the turn was broken off"));
     github.clear_model();
     github.model([Reply::text("on again")]);
     assert_eq!(sandbox.run(&["send", "-p", "go", "--wait"]).expect_code(0).stdout, "on again\n");
     sandbox.stop_all();
+}
+
+/// The last prompt is taken back by a person at a terminal.
+fn a_person_takes_back(sandbox: &Sandbox) {
+    // Nobody is asked without a terminal; in one, no is no.
+    let done = sandbox.run(&["undo"]).expect_code(2);
+    assert!(done.stderr.contains("hint: say so: --yes"), "{}", done.stderr);
+    let mut pty = Pty::start(sandbox, 100, 30, "undo");
+    pty.shows("README.md: as it was before (+1 -0)");
+    pty.shows("undo this? y yes, n no");
+    pty.send("n");
+    pty.shows("nothing was undone");
+    assert_eq!(pty.finish(), 0);
+    assert_eq!(std::fs::read_to_string(sandbox.repo().join("README.md")).unwrap(), "hello\nmore\n");
+    let mut pty = Pty::start(sandbox, 100, 30, "undo");
+    pty.shows("undo this?");
+    pty.send("y");
+    pty.shows("undone: 1 files are as they were");
+    assert_eq!(pty.finish(), 0);
+    assert_eq!(std::fs::read_to_string(sandbox.repo().join("README.md")).unwrap(), "hello\n");
 }
 
 #[test]
@@ -102,22 +122,7 @@ fn changes_are_a_patch_and_can_be_taken_back() {
     let text = sandbox.run(&["usage"]).expect_code(0).stdout;
     assert!(text.contains("prompts:    2\n") && text.contains("context:    "), "{text}");
 
-    // Nobody is asked without a terminal; in one, no is no.
-    let done = sandbox.run(&["undo"]).expect_code(2);
-    assert!(done.stderr.contains("hint: say so: --yes"), "{}", done.stderr);
-    let mut pty = Pty::start(&sandbox, 100, 30, "undo");
-    pty.shows("README.md: as it was before (+1 -0)");
-    pty.shows("undo this? y yes, n no");
-    pty.send("n");
-    pty.shows("nothing was undone");
-    assert_eq!(pty.finish(), 0);
-    assert_eq!(std::fs::read_to_string(sandbox.repo().join("README.md")).unwrap(), "hello\nmore\n");
-    let mut pty = Pty::start(&sandbox, 100, 30, "undo");
-    pty.shows("undo this?");
-    pty.send("y");
-    pty.shows("undone: 1 files are as they were");
-    assert_eq!(pty.finish(), 0);
-    assert_eq!(std::fs::read_to_string(sandbox.repo().join("README.md")).unwrap(), "hello\n");
+    a_person_takes_back(&sandbox);
     assert!(new.exists());
     // The rest by its id; a file that somebody else changed is left.
     let points = sandbox.run(&["undo", "--list", "--json"]).expect_code(0).json().remove(0);
