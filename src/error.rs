@@ -1,7 +1,5 @@
-//! From an error to what the user is told: the exit code, the message, the hints.
-//!
-//! The only place that knows exit codes. Errors below it are typed where they matter ([`SdkError`], [`RepoError`], …) and
-//! `anyhow` in between; [`Report::from`] maps each of them by an exhaustive match.
+//! Exit codes, and the errors that belong to no other module. Errors are typed where they matter and `anyhow` in between; `report` maps
+//! each of them to what the user is told.
 
 use std::time::Duration;
 use std::{fmt, io};

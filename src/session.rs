@@ -1,4 +1,4 @@
-//! The life of one session: opened, followed (see [`view`]), handed over (see [`handover`]) or closed.
+//! The life of one session: opened, followed (see [`driver`]), handed over (see [`handover`]) or closed.
 
 mod clock;
 mod core;
@@ -124,7 +124,7 @@ impl Host {
         }
     }
 
-    /// Shows the session, see [`show`]: it is ready.
+    /// Shows the session, see [`notices::show`]: it is ready.
     pub(crate) fn show(&mut self, context: &mut Context<'_>) -> anyhow::Result<()> {
         notices::show(context, &self.entry, &self.qr)?;
         // In the background it has told already.
