@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::{Event, SdkError, Session, missed};
 
 /// How long reading the runtime's log may take. For 2,000 events the log takes 25 ms (docs/copilot-cli.md, event-log).
-const LOG_DEADLINE: Duration = Duration::from_secs(20);
+const LOG_DEADLINE: Duration = Duration::from_mins(1);
 /// The most events that one read of the log gives (docs/copilot-cli.md, event-log).
 const PAGE: u16 = 1000;
 /// So many reads, and no more: a log that never ends is none.

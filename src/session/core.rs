@@ -120,8 +120,6 @@ pub(crate) enum Input<'a> {
     Relaunched { has_log: bool },
     /// The session could not be brought to another runtime; whether the cause may pass.
     RelaunchFailed { may_pass: bool },
-    /// Somebody interrupted the relaunch, which is no fault of the runtime's.
-    RelaunchInterrupted,
 }
 
 /// How a switch ended.
@@ -331,9 +329,6 @@ pub(crate) fn update(state: &mut State, input: Input<'_>, now: Now) -> Vec<Effec
             state.link = LinkHealth::new(has_log, now.at);
         }
         Input::RelaunchFailed { may_pass } => relaunch_failed(state, may_pass, now, &mut effects),
-        Input::RelaunchInterrupted => {
-            state.relaunches.pop();
-        }
     }
     // The limit was for what is over; whoever shares the session next, at once, is not to meet it.
     if state.desired == Remote::Off && state.actual == Remote::Off && state.until.take().is_some() {

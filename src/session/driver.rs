@@ -241,7 +241,6 @@ impl Host {
             let Err(error) = recovering.await else { break };
             match error.downcast() {
                 Ok(Interrupted(Signal::Hangup)) if detach_on_hangup || view.leaving => {
-                    self.decide(context, view, Input::RelaunchInterrupted)?;
                     view.lose_terminal(context);
                     left = vec![Effect::Relaunch(Duration::ZERO)];
                 }

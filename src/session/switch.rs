@@ -209,9 +209,10 @@ async fn made_so(registry: &Registry, id: &str, remote: Remote, before: &Session
     loop {
         let entry = shown(registry, id, remote).await?;
         let anew = entry.runtime != before.runtime || before.remote != remote;
-        let well = remote == Remote::Off || entry.connection != Link::Lost;
+        let well = entry.connection != Link::Lost;
         let overruled = registry.wanted(id).get() != remote;
-        if overruled || anew && well {
+        // Off is what the host says to be off: late answers are its affair.
+        if overruled || remote == Remote::Off || anew && well {
             return Ok(entry);
         }
         if !anew && answers(registry, &entry).await {
