@@ -288,7 +288,7 @@ fn the_machine_is_kept_awake() {
     sandbox.set("PATH", &path);
     sandbox.run(&["start", "--copilot", &cli, "-d", "--keep-awake", "remote"]).expect_code(0);
     wait_for("the lock", PATIENCE, || sandbox.list()[0]["keptAwake"] == true);
-    assert_eq!(inhibitors(&sandbox), 1);
+    wait_for("the tool", PATIENCE, || inhibitors(&sandbox) == 1);
     let asked = fs::read_to_string(sandbox.path("home/asked")).unwrap();
     assert!(asked.starts_with("--what=sleep:idle --mode=block --who=copilot-remote "), "{asked}");
     assert!(sandbox.run(&["status"]).stdout.contains("sleep:      kept off\n"));
