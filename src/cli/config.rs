@@ -95,7 +95,7 @@ fn read(file: &Path) -> io::Result<String> {
         check_links(&std::path::absolute(file)?, LINKS)?;
         // Where it is a link: the folder that has the file.
         if let Some(folder) = file.canonicalize()?.parent() {
-            check(&folder.metadata()?, "others can write to its folder")?;
+            check_folder(&folder.metadata()?, "others can write to its folder")?;
         }
     }
     let bytes = private_file::read_all(&opened, private_file::SMALL)?;
@@ -122,7 +122,7 @@ fn check_links(file: &Path, left: u8) -> io::Result<()> {
         if is_foreign(&found) {
             return Err(io::Error::other(format!("{} is a link of another user", at.display())));
         }
-        check(&folder.metadata()?, "it is behind a link in a folder that others can write to")?;
+        check_folder(&folder.metadata()?, "it is behind a link in a folder that others can write to")?;
         check_links(&folder.join(at.read_link()?), left)?;
     }
     Ok(())
@@ -136,6 +136,13 @@ fn check(found: &std::fs::Metadata, wrong: &'static str) -> io::Result<()> {
     let own = rustix::process::geteuid().as_raw();
     let others = found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && found.gid() != own);
     if others || is_foreign(found) { Err(io::Error::other(wrong)) } else { Ok(()) }
+}
+
+/// In a folder with the sticky bit nobody else can replace what is the user's, or root's; what is in it is checked by itself.
+#[cfg(unix)]
+fn check_folder(found: &std::fs::Metadata, wrong: &'static str) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    if found.mode() & 0o1000 != 0 && !is_foreign(found) { Ok(()) } else { check(found, wrong) }
 }
 
 #[cfg(unix)]
@@ -165,9 +172,13 @@ mod tests {
         symlink("../own", at("open/folder")).unwrap();
         symlink("open/config.toml", at("twice")).unwrap();
         symlink("loop", at("loop")).unwrap();
+        fs::create_dir(at("sticky")).unwrap();
+        fs::set_permissions(at("sticky"), fs::Permissions::from_mode(0o1777)).unwrap();
+        symlink("../own/config.toml", at("sticky/config.toml")).unwrap();
         let why = |name: &str| read(&at(name)).map_err(|error| error.to_string());
         let open = "it is behind a link in a folder that others can write to";
         assert_eq!(why("dotfile").as_deref(), Ok("bell = true"));
+        assert_eq!(why("sticky/config.toml").as_deref(), Ok("bell = true"));
         for name in ["open/config.toml", "open/folder/config.toml", "twice"] {
             assert_eq!(why(name), Err(open.to_owned()), "{name}");
         }

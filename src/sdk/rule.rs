@@ -87,13 +87,18 @@ const EVALUATING: [&str; 37] = [
 
 /// What changes nothing about where a path leads: in a line of these alone, words can be checked before the line runs. Not `mkdir`, `mv`,
 /// `ln`, `cp`, `git` and whatever else may put a link, or a folder with one, where a later command writes.
-const STEADY: [&str; 20] = [
-    "cat", "cut", "date", "diff", "echo", "false", "file", "grep", "head", "ls", "pwd", "rm", "rmdir", "sleep", "stat", "tail",
-    "touch", "tr", "true", "wc",
+///
+/// Not `sleep` either: meanwhile, a line of another request may do so.
+const STEADY: [&str; 19] = [
+    "cat", "cut", "date", "diff", "echo", "false", "file", "grep", "head", "ls", "pwd", "rm", "rmdir", "stat", "tail", "touch",
+    "tr", "true", "wc",
 ];
 
 /// What takes away what it names.
 const REMOVING: [&str; 6] = ["mv", "rm", "rmdir", "shred", "trash", "unlink"];
+
+/// What makes up names by itself where it is given a folder. There, a symbolic link may have one of them, through which it writes.
+const COPYING: [&str; 4] = ["cp", "install", "rsync", "scp"];
 
 impl TryFrom<String> for Rule {
     type Error = String;
@@ -135,15 +140,26 @@ pub(crate) fn allows(rules: &[Rule], tool: &Tool, folder: &Path) -> bool {
         Tool::Shell(line) => shell::commands(line).is_some_and(|commands| {
             let steady = commands.len() == 1 || commands.iter().all(|words| STEADY.contains(&words[0].as_str()));
             let allowed = |words: &Vec<String>| rules.iter().any(|rule| rule.allows_command(words, folder, steady));
-            commands.iter().all(|words| allowed(words) && !removes_folder(words, folder))
+            commands.iter().all(|words| allowed(words) && !removes_folder(words, folder) && !makes_up_names(words, folder))
         }),
         Tool::OtherShell | Tool::Other => false,
     }
 }
 
-/// Whether a command takes the session's own folder away, which is inside of itself.
+/// Whether a command may take the session's own folder away, which is inside of itself, or a folder around it.
 fn removes_folder(words: &[String], folder: &Path) -> bool {
-    REMOVING.contains(&words[0].as_str()) && words[1..].iter().any(|word| shell::is_folder(folder, word))
+    let (name, more) = (words[0].as_str(), &words[1..]);
+    let has = |wanted: &str| more.iter().any(|word| word == wanted);
+    // With its parents, as far up as they are empty.
+    let with_parents = name == "rmdir" && more.iter().any(|word| word.starts_with('-') && word.contains('p'));
+    // A worktree is named by the end of its path, too.
+    let worktree = name == "git" && has("worktree") && (has("remove") || has("move"));
+    with_parents || worktree || REMOVING.contains(&name) && more.iter().any(|word| shell::is_folder(folder, word))
+}
+
+/// Whether a command writes to names that none of its words tells.
+fn makes_up_names(words: &[String], folder: &Path) -> bool {
+    COPYING.contains(&words[0].as_str()) && words[1..].iter().any(|word| shell::names_folder(folder, word))
 }
 
 impl Rule {
@@ -261,9 +277,16 @@ mod tests {
             .into();
         let allowed = |line: &str| allows(&rules, &Tool::Shell(line.to_owned()), folder);
         let own = folder.to_str().unwrap();
-        for line in
-            ["mv d d2", "rm -rf d", "git add .", "cp d d2", "sed -i s/a/b/ f", "rm -rf d && touch e", &format!("rm {own}/d")]
-        {
+        for line in [
+            "mv d d2",
+            "rm -rf d",
+            "git add .",
+            "cp e d2",
+            "rmdir d",
+            "sed -i s/a/b/ f",
+            "rm -rf d && touch e",
+            &format!("rm {own}/d"),
+        ] {
             assert!(allowed(line), "{line}");
         }
         for line in [
@@ -279,6 +302,15 @@ mod tests {
             &format!("rm -rf {own}"),
             &format!("rm -rf {own}/."),
             "touch a; rm -rf .",
+            "rmdir -p d",
+            "rmdir -vp d",
+            "rmdir --parents d",
+            "git worktree remove d",
+            "git -c x=y worktree move d e",
+            "cp e d",
+            "cp -r d d2",
+            "cp -td e",
+            "cp --target-directory=d e",
             "sed -n 'w ../x' f",
             "sed -n w../x f",
             "sed 's/a/b/w ../x' f",

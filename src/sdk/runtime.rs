@@ -16,6 +16,7 @@ use tokio::net::tcp::OwnedReadHalf;
 use super::SdkError;
 use super::server::Secret;
 use crate::os::env::host_of;
+use crate::os::process_id::Identity;
 use crate::text::redact::redacted;
 
 /// The oldest protocol that the SDK speaks. The newest one is the SDK's own.
@@ -67,8 +68,19 @@ pub(crate) struct Login {
 
 impl Runtime {
     /// Connects and shows `token`. A runtime without a token refuses a client that shows one (docs/copilot-cli.md, launch-token).
-    pub(super) async fn connect(address: SocketAddr, token: Option<&Secret>, program: &Path) -> Result<Self, SdkError> {
+    ///
+    /// `process`: whose port it is, where that is known. Whoever else listens there by now gets no token and no prompt: a process that runs
+    /// after the connection was made still had its port when it was made.
+    pub(super) async fn connect(
+        address: SocketAddr,
+        token: Option<&Secret>,
+        program: &Path,
+        process: Option<Identity>,
+    ) -> Result<Self, SdkError> {
         let stream = TcpStream::connect(address).await.map_err(|error| SdkError::Connection(format!("{address}: {error}")))?;
+        if process.is_some_and(|process| !process.is_running()) {
+            return Err(SdkError::Connection("its process is gone".to_owned()));
+        }
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         let client = Client::from_streams(Prompt(reader), writer, std::path::PathBuf::new())

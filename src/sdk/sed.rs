@@ -14,6 +14,8 @@ pub(super) fn only_edits(words: &[String]) -> bool {
                 Some(script) => scripts.push(script),
                 None => return false,
             },
+            // Elsewhere than on Linux it takes the next word for the ending of a copy, and the one after that for the script.
+            "-i" if !cfg!(target_os = "linux") => return false,
             word if PLAIN.contains(&word) => {}
             word if word.starts_with('-') => return false,
             word => others.push(word),

@@ -117,11 +117,7 @@ impl Server {
         let Some(address) = self.clone().look_for_address() else {
             return Err(SdkError::Connection("it does not listen yet".to_owned()));
         };
-        // Whoever listens on the port of a runtime that is gone is somebody else, and gets neither its token nor a prompt.
-        if self.process.is_some_and(|process| !process.is_running()) {
-            return Err(SdkError::Connection("its process is gone".to_owned()));
-        }
-        Runtime::connect(address, self.token.as_ref(), &self.program).await
+        Runtime::connect(address, self.token.as_ref(), &self.program, self.process).await
     }
 
     /// Ends the runtime: by `runtime.shutdown` if there is a connection, then by SIGTERM, then by SIGKILL, each with a deadline.

@@ -6,6 +6,9 @@ use std::path::{Component, Path, PathBuf};
 /// (also names of files: `lin?` may be a link that leads elsewhere), redirect, run in the background, define, nest. What is not known to
 /// be harmless counts as that.
 ///
+/// Each line is run by a bash of its own, which is not interactive (docs/copilot-cli.md, permission-shell): it has no history to expand,
+/// and no line before it changed its folder.
+///
 /// Where bash reads another charset than UTF-8 (GBK, Big5, GB18030, Shift-JIS), a backslash can be the second half of a character, and what
 /// it was to quote is none. Which charset that is depends on an environment that may not be ours, so both together count as anything.
 pub(super) fn commands(text: &str) -> Option<Vec<Vec<String>>> {
@@ -69,11 +72,19 @@ fn harmless(character: char) -> Option<char> {
 /// Whether no part of a word looks like the name of a file outside `folder`. The parts are the word itself and what follows an
 /// option letter (`-t..`), an `=`, a colon, a comma, an `@` or a quote.
 pub(super) fn stays_inside(folder: &Path, word: &str) -> bool {
+    !word.to_ascii_lowercase().contains("file:") && parts(word).all(|path| is_inside(folder, Path::new(path)))
+}
+
+fn parts(word: &str) -> impl Iterator<Item = &str> {
     let glued = word.split(['=', ':', ',', '@', '"', '\'']);
     let option = word.strip_prefix('-').filter(|option| !option.starts_with('-')).unwrap_or_default();
     let tails = option.char_indices().map(|(at, _)| &option[at..]);
-    let inside = |path: &str| is_inside(folder, Path::new(path));
-    !word.to_ascii_lowercase().contains("file:") && std::iter::once(word).chain(glued).chain(tails).all(inside)
+    std::iter::once(word).chain(glued).chain(tails)
+}
+
+/// Whether a part of a word names a folder that is there: what is copied into it, or with it, has names that no word tells.
+pub(super) fn names_folder(folder: &Path, word: &str) -> bool {
+    parts(word).any(|path| !path.is_empty() && folder.join(path).is_dir())
 }
 
 /// Whether a word names the folder itself.
@@ -84,9 +95,9 @@ pub(super) fn is_folder(folder: &Path, word: &str) -> bool {
 /// Whether a path, there or not, is inside `folder`, also where symbolic links lead elsewhere, and not git's own.
 pub(super) fn is_inside(folder: &Path, path: &Path) -> bool {
     let Ok(folder) = folder.canonicalize() else { return false };
+    // git runs files in its own folder, so writing there would run commands.
     let leads_away = |part: Component<'_>| match part {
         Component::ParentDir => true,
-        // git runs files in this folder, so writing there would run commands.
         Component::Normal(name) => name.eq_ignore_ascii_case(".git"),
         _ => false,
     };
@@ -96,7 +107,8 @@ pub(super) fn is_inside(folder: &Path, path: &Path) -> bool {
     let mut path: PathBuf = folder.join(path);
     loop {
         match path.canonicalize() {
-            Ok(real) => return real.starts_with(&folder),
+            // A symbolic link in the folder may lead to git's own.
+            Ok(real) => return real.strip_prefix(&folder).is_ok_and(|inner| !inner.components().any(leads_away)),
             // Writing through a symbolic link creates the file that it points to, also one outside.
             Err(_) if path.is_symlink() => return false,
             Err(_) if !path.pop() => return false,
@@ -169,6 +181,9 @@ mod tests {
         std::os::unix::fs::symlink("/etc", folder.join("link")).unwrap();
         #[cfg(unix)]
         std::os::unix::fs::symlink("/nowhere/at/all", folder.join("dangling")).unwrap();
+        std::fs::create_dir_all(folder.join(".git/hooks")).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(".git/hooks", folder.join("h")).unwrap();
         let inside = folder.join("src/new/file").to_str().unwrap().to_owned();
         for word in ["a", "src/a", "-m", "fix a/b", "main..feature", "HEAD~1", "-rf", ".github/x", "--out=src/x", &inside] {
             assert!(stays_inside(folder, word), "{word}");
@@ -199,7 +214,7 @@ mod tests {
             assert!(!stays_inside(folder, word), "{word}");
         }
         #[cfg(unix)]
-        for word in ["link/x", "link", "dangling", "--out=link/x", "-tlink", "-x,link"] {
+        for word in ["link/x", "link", "dangling", "--out=link/x", "-tlink", "-x,link", "h/pre-commit", "h"] {
             assert!(!stays_inside(folder, word), "{word}");
         }
     }

@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 const STRUCK: &str = "…";
 /// How tokens of GitHub begin.
 const TOKENS: [&str; 6] = ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"];
+/// How a client says who it is.
+const SCHEMES: [&str; 6] = ["bearer", "token", "basic", "digest", "negotiate", "ntlm"];
 /// So long a remembered secret has to be: a shorter one is in ordinary words, too.
 const SHORTEST: usize = 6;
 
@@ -63,18 +65,49 @@ fn credential(text: &str, at: usize) -> Option<(usize, usize)> {
     if begins("authorization") {
         let (sign, value) = value(rest, "authorization".len())?;
         let end = value + rest[value..].find(['"', '\'', '\\', '\r', '\n']).unwrap_or(rest.len() - value);
-        return (sign && end > value && &rest[value..end] != STRUCK).then_some((at + value, at + end));
+        // With a scheme; else it is a sentence, unless its first word is random.
+        let first = rest[value..end].split([' ', '\t']).next().unwrap_or_default();
+        let is_scheme = SCHEMES.into_iter().any(|scheme| {
+            first.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+                && !first[scheme.len()..].starts_with(char::is_alphanumeric)
+        });
+        return (sign && (is_scheme || is_random(first, true))).then_some((at + value, at + end));
     }
     let word = ["bearer", "token", "basic"].into_iter().find(|word| begins(word))?;
-    let (_, value) = value(rest, word.len())?;
-    let length = run(&rest[value..], |byte| byte.is_ascii_alphanumeric() || b"._~+/=-".contains(&byte));
+    let (sign, value) = value(rest, word.len())?;
+    // Copilot's own tokens are made of parts.
+    let parts = rest[value..].starts_with("tid=");
+    let length =
+        run(&rest[value..], |byte| byte.is_ascii_alphanumeric() || b"._~+/=-".contains(&byte) || parts && b";:".contains(&byte));
+    // "the token /home/octocat/…" is about a file.
+    if !sign && rest[value..].starts_with(['/', '.', '~']) {
+        return None;
+    }
     is_random(&rest[value..value + length], word == "bearer").then_some((at + value, at + value + length))
 }
 
-/// Behind a name, its value: after spaces, quotes, a colon or an equals sign, of which there is one at least. Whether one was a sign.
+/// Behind a name, its value: after spaces, quotes, a colon or an equals sign, also as a URL has them, of which there is one at least.
+/// Whether one was a sign.
 fn value(text: &str, name: usize) -> Option<(bool, usize)> {
-    let between = run(&text[name..], |byte| b" \t:=\"'\\".contains(&byte));
-    (between > 0).then(|| (text[name..name + between].contains([':', '=']), name + between))
+    let (mut sign, mut at) = (false, name);
+    loop {
+        let rest = &text[at..];
+        let length = match rest.as_bytes() {
+            [b' ' | b'\t' | b'"' | b'\'' | b'\\', ..] => 1,
+            [b':' | b'=', ..] => {
+                sign = true;
+                1
+            }
+            [b'%', b'2', b'0' | b'2', ..] => 3,
+            [b'%', b'3', b'A' | b'a' | b'D' | b'd', ..] => {
+                sign = true;
+                3
+            }
+            _ => break,
+        };
+        at += length;
+    }
+    (at > name).then_some((sign, at))
 }
 
 fn run(text: &str, is: impl Fn(u8) -> bool) -> usize {
@@ -102,6 +135,9 @@ mod tests {
             ("authorization: token 0123\nnext line", "authorization: …\nnext line"),
             (r#"{"proxy-authorization":"Basic dXNlcjpwYXNz","x":1}"#, r#"{"proxy-authorization":"…","x":1}"#),
             (r#"{\"Authorization\":\"Bearer abc\",\"x\":1}"#, r#"{\"Authorization\":\"…\",\"x\":1}"#),
+            ("sent Bearer tid=0123abcd;exp=1700000000;8kp=1:deadbeef to it", "sent Bearer … to it"),
+            ("Authorization%3A%20Bearer%20abcdefghijklmnopqrst&x", "Authorization%3A%20…"),
+            ("access_token%3Dabcdefghijklmnopqrst&x=1", "access_token%3D…&x=1"),
             ("sent Bearer a1b2 to it", "sent Bearer … to it"),
             ("token 0123456789abcdef", "token …"),
             ("?access_token=abcdefghijklmnopqrst&x=1", "?access_token=…&x=1"),
@@ -121,6 +157,9 @@ mod tests {
             "the token (GH_TOKEN) was refused: 401, tokens are checked, Bearer tokens too",
             "authorization failed for https://github.com/octocat/hello-world and git@github.com:o/r",
             "Resource not accessible by personal access token",
+            "the server wants authorization: sign in at https://github.com/orgs/octo/sso",
+            "cannot read the token /home/octocat/.config/gh/hosts.yml: permission denied",
+            "unexpected token /src/components/Button.tsx",
             "naïve — 日本 👍🏽 ghost ghp_ gho_x",
             "error sending request for url (https://api.githubcopilot.com/agents/sessions/mc-1/events)",
         ] {

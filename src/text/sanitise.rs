@@ -29,14 +29,29 @@ fn is_invisible(character: char) -> bool {
     )
 }
 
-/// What chooses between the looks of the character before it. Each carries a byte that nobody sees, so only one of them is let through.
+/// What chooses between the looks of the character before it.
 fn is_variation_selector(character: char) -> bool {
     matches!(character, '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
+/// Whether a character has the looks that a selector chooses between. Behind any other one, the selector changes nothing, so that two
+/// names look alike, or carries a byte that nobody sees.
+fn has_variants(character: char, selector: char) -> bool {
+    match selector {
+        '\u{fe0e}' | '\u{fe0f}' => {
+            is_picture(character)
+                || matches!(character, '0'..='9' | '#' | '*' | '©' | '®' | '‼' | '⁉' | '™' | 'ℹ' | '〰' | '〽' | '㊗' | '㊙')
+        }
+        '\u{180b}'..='\u{180f}' => matches!(character, '\u{1820}'..='\u{18aa}'),
+        _ => {
+            matches!(character, '\u{2e80}'..='\u{2fdf}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+        }
+    }
+}
+
 /// Pictures that a joiner makes one of, roughly, with the tones of their skin and the selector that colours them.
 fn is_picture(character: char) -> bool {
-    matches!(character, '\u{2190}'..='\u{2bff}' | '\u{fe0f}' | '\u{1f000}'..='\u{1faff}')
+    matches!(character, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
 }
 
 /// Letters that look otherwise with a joiner between them: Arabic (and so Persian), Syriac, the scripts of India, Mongolian.
@@ -73,8 +88,8 @@ pub(crate) fn sanitised(text: &str) -> String {
             && !is_invisible(character)
             && match character {
                 '\u{200c}' => between(joins),
-                '\u{200d}' => between(joins) || between(is_picture),
-                _ if is_variation_selector(character) => marks <= MARKS && !before.is_some_and(is_variation_selector),
+                '\u{200d}' => between(joins) || between(|part| part == '\u{fe0f}' || is_picture(part)),
+                _ if is_variation_selector(character) => before.is_some_and(|before| has_variants(before, character)),
                 _ => !is_mark || marks <= MARKS,
             };
         match character {
@@ -120,7 +135,8 @@ mod tests {
         let piled = sanitised(&format!("a{}b", "\u{301}".repeat(300)));
         assert_eq!((piled.matches('\u{301}').count(), piled.matches("\\u{301}").count()), (super::MARKS, 300 - super::MARKS));
         assert_eq!(sanitised("\u{301}a"), "\\u{301}a", "it would stand on what is before the text");
-        assert_eq!(sanitised("a\u{fe0f}\u{fe0e}"), "a\u{fe0f}\\u{fe0e}");
+        assert_eq!(sanitised("a\u{fe0f}\u{fe0e}"), "a\\u{fe0f}\\u{fe0e}");
+        assert_eq!(sanitised("❤\u{fe0f}\u{fe0e} o\u{e0101}"), "❤\u{fe0f}\\u{fe0e} o\\u{e0101}");
         assert_eq!(sanitised("👩\u{200d}\u{200d}💻"), "👩\\u{200d}\\u{200d}💻");
         assert_eq!(sanitised("🏴\u{e0061}\u{e007f}"), "🏴\\u{e0061}\\u{e007f}");
     }
