@@ -108,6 +108,11 @@ impl<'a> Context<'a> {
         self.journal = None;
     }
 
+    /// Whether others find the journal, where there is one.
+    pub(crate) fn has_journal_on_disk(&self) -> bool {
+        self.journal.as_ref().is_none_or(Journal::is_on_disk)
+    }
+
     /// The journal may have been removed: what is told from now on is written to a new one.
     pub(crate) fn restore_journal(&mut self) {
         let Some(journal) = &mut self.journal else { return };

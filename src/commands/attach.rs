@@ -13,7 +13,7 @@ use crate::output::{self, Leave};
 use crate::registry::{Record, Registry, SessionEntry};
 use crate::runtime::pool;
 use crate::sdk::{Request, SdkError, Session};
-use crate::session::switch::{self, Switch};
+use crate::session::switch::{self, Switch, TimeLimit};
 use crate::text::line::{Line, Tone};
 use crate::view::dialogue::{Dialogue, Heard};
 use crate::view::journal::Follower;
@@ -128,7 +128,7 @@ async fn follow(
                     Action::Switch(remote) => {
                         let (registry, id) = (registry.clone(), entry.session_id.clone());
                         let switching = async move {
-                            let switched = timeout(SWITCH_DEADLINE, switch::switch_from_outside(&registry, &id, remote)).await;
+                            let switched = timeout(SWITCH_DEADLINE, switch::switch_from_outside(&registry, &id, remote, TimeLimit::Keep)).await;
                             switched.unwrap_or_else(|_| Err(SdkError::Deadline { step: "switching remote", limit: SWITCH_DEADLINE }.into()))
                         };
                         if switch.allows(context, &entry, remote) {

@@ -12,7 +12,7 @@ use crate::model::Remote;
 use crate::os::env;
 use crate::output::Update;
 use crate::registry::{Registry, SessionEntry};
-use crate::session::switch;
+use crate::session::switch::{self, TimeLimit};
 use crate::view::link::QrOptions;
 use crate::view::notices;
 
@@ -25,17 +25,15 @@ pub(crate) async fn on(context: &mut Context<'_>, args: On) -> anyhow::Result<Ex
     switch::may_share(&entry, args.no_repo)?;
     let wanted = if args.export { Remote::Export } else { Remote::On };
     let was_off = registry.wanted(&entry.session_id).get() == Remote::Off;
-    let mut entry = switch(context, &registry, &entry, wanted, args.timeout).await?;
     // An old limit is not one of what is shared anew.
-    if entry.remote != Remote::Off && (args.limit.time_limit.is_some() || was_off) {
-        entry.until = args.limit.time_limit.and_then(|limit| Timestamp::now().checked_add(limit).ok());
-        if let Err(error) = registry.limit(&entry.session_id).set(entry.until) {
-            // Without its limit it is not to be shared.
-            if was_off {
-                switch(context, &registry, &entry, Remote::Off, args.timeout).await?;
-            }
-            return Err(error.into());
-        }
+    let limit = args.limit.time_limit;
+    let until = limit.and_then(|limit| Timestamp::now().checked_add(limit).ok());
+    let until = if limit.is_some() || was_off { TimeLimit::Change(until) } else { TimeLimit::Keep };
+    let mut entry = switch(context, &registry, &entry, wanted, until, args.timeout).await?;
+    if let TimeLimit::Change(until) = until
+        && entry.remote != Remote::Off
+    {
+        entry.until = until;
     }
     if entry.remote == Remote::Off {
         // Somebody's off came after this.
@@ -49,7 +47,7 @@ pub(crate) async fn on(context: &mut Context<'_>, args: On) -> anyhow::Result<Ex
 pub(crate) async fn off(context: &mut Context<'_>, args: Off) -> anyhow::Result<Exit> {
     let registry = Registry::look()?;
     let entry = notices::target(context, &registry, args.target.session.as_deref()).await?;
-    let entry = switch(context, &registry, &entry, Remote::Off, args.timeout).await?;
+    let entry = switch(context, &registry, &entry, Remote::Off, TimeLimit::Keep, args.timeout).await?;
     context.tell(&Update::Remote { remote: entry.remote, url: entry.link() })?;
     Ok(Exit::Done)
 }
@@ -60,6 +58,7 @@ async fn switch(
     registry: &Registry,
     entry: &SessionEntry,
     wanted: Remote,
+    until: TimeLimit,
     timeout: TimeoutArgs,
 ) -> anyhow::Result<SessionEntry> {
     // A slip in the config file must not keep anybody from switching it off.
@@ -68,7 +67,7 @@ async fn switch(
         Remote::On | Remote::Export => setting(timeout.timeout, env::TIMEOUT, |config| config.timeout.as_ref(), cli::duration)?,
     };
     let deadline = Deadline::new(limit.unwrap_or(TIMEOUT));
-    let switching = switch::switch_from_outside(registry, &entry.session_id, wanted);
+    let switching = switch::switch_from_outside(registry, &entry.session_id, wanted, until);
     let (entry, seen) = context.step(&format!("switching remote {}", wanted.word()), deadline, switching).await?;
     if !seen {
         let caution = "the session's host has not seen the change yet; copilot-remote status tells when it has";

@@ -112,9 +112,14 @@ impl Registry {
 }
 
 impl Journal {
+    /// Whether others find it: somebody may have removed it.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Begins a new file where this one was removed.
     pub(crate) fn restore(&mut self) -> Result<(), StateError> {
-        if self.path.exists() {
+        if self.is_on_disk() {
             return Ok(());
         }
         let failed = |source| StateError::Write { file: self.path.clone(), source };

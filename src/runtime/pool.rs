@@ -311,10 +311,12 @@ async fn give_up(
 
 /// Kills a runtime of ours that does not answer. Of several hosts that want to, only one does: the others find that it is gone,
 /// as their connections break, too.
-pub(crate) async fn replace_hanging(registry: &Registry, entry: &RuntimeEntry) {
+///
+/// Asked is what needs neither GitHub nor a session, over the connection that is there: what hangs with GitHub (docs/copilot-cli.md,
+/// sign-in-hangs) is no sign of a runtime that does.
+pub(crate) async fn replace_hanging(registry: &Registry, entry: &RuntimeEntry, runtime: &Runtime) {
     let Ok(Ok(turn)) = timeout(TURN_DEADLINE, registry.launches()).await else { return };
-    let answers = async { entry.server.connect().await?.login().await };
-    if !entry.server.is_external() && timeout(ANSWER_DEADLINE, answers).await.is_err() {
+    if !entry.server.is_external() && timeout(ANSWER_DEADLINE, runtime.ping()).await.is_err() {
         entry.server.kill();
     }
     drop(turn);

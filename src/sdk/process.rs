@@ -1,4 +1,4 @@
-//! A Copilot CLI that is being started. Until it listens, nobody else knows of it, so ending it is up to this process.
+//! A Copilot CLI that is being started. It waits at a gate until its entry is written, and until it listens, ending it is up to this process.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};

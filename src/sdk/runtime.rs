@@ -108,6 +108,11 @@ impl Runtime {
         }
     }
 
+    /// Whether it answers at all. Nobody but the CLI itself is asked for this.
+    pub(crate) async fn ping(&self) -> Result<(), SdkError> {
+        call(&self.client, "ping", json!({})).await.map(drop)
+    }
+
     /// The CLI's version.
     pub(crate) fn version(&self) -> &str {
         &self.version

@@ -38,6 +38,8 @@ pub(crate) struct Now {
 pub(crate) struct State {
     /// What remote control is to be: the word on disk, as it was read or written last.
     desired: Remote,
+    /// What is desired could not be written down yet; what stands there is of before.
+    unwritten: bool,
     /// What the runtime does, as far as it told.
     actual: Remote,
     /// The session was shared, and is to be shared again: until then others see it as shared, with its link lost.
@@ -45,7 +47,7 @@ pub(crate) struct State {
     /// Since when what is desired is not so.
     differs_since: Option<Duration>,
     switching: Option<Switch>,
-    /// What events told while the host was switching. The answer to a switch that came about says more.
+    /// What events told last while the host was switching.
     told_meanwhile: Option<Remote>,
     /// When the next attempt is made, and how many came before it; none: no attempt failed.
     retry: Option<(Duration, u32)>,
@@ -87,6 +89,8 @@ pub(crate) struct Look<'a> {
     /// Nobody else is switching.
     pub(crate) turn_is_free: bool,
     pub(crate) until: Option<Timestamp>,
+    /// The runtime has a log that tells of trouble.
+    pub(crate) has_log: bool,
     /// The new signs of trouble with the link.
     pub(crate) signs: &'a [Sign],
     /// What is on disk is what was to be published.
@@ -110,6 +114,8 @@ pub(crate) enum Input<'a> {
     LinkTold { desired: Option<Remote> },
     /// A switch of the host's is over.
     Switched(Outcome),
+    /// What was desired is written down.
+    Written,
     /// What Mission Control calls the session.
     Named(Option<String>),
     /// The runtime answered.
@@ -140,6 +146,11 @@ pub(crate) enum Outcome {
 pub(crate) enum Effect {
     /// Write down what is desired.
     WriteDesired(Remote),
+    /// Write down that this is desired, in place of that, unless something else is by now.
+    TakeBack {
+        from: Remote,
+        to: Remote,
+    },
     /// Write down, or forget, until when the session is shared.
     WriteLimit(Option<Timestamp>),
     Switch(Switch),
@@ -191,6 +202,7 @@ impl State {
         let Now { at, wall } = now;
         Self {
             desired: remote,
+            unwritten: false,
             actual: remote,
             restoring: false,
             differs_since: None,
@@ -304,7 +316,7 @@ pub(crate) fn update(state: &mut State, input: Input<'_>, now: Now) -> Vec<Effec
             }
         }
         Input::LinkTold { desired } => {
-            state.desired = desired.unwrap_or(state.desired);
+            state.desired = desired.filter(|_| !state.unwritten).unwrap_or(state.desired);
             // Nothing but this tells of a session that can be seen and not steered. What comes on although nobody wants it by now was
             // begun before, and is switched off.
             if !state.may_switch() {
@@ -314,6 +326,7 @@ pub(crate) fn update(state: &mut State, input: Input<'_>, now: Now) -> Vec<Effec
             }
         }
         Input::Switched(outcome) => switched(state, outcome, now, &mut effects),
+        Input::Written => state.unwritten = false,
         Input::Named(id) => state.link.name(id),
         Input::Answered => {
             state.ping_since = None;
@@ -356,6 +369,7 @@ fn looked(state: &mut State, look: &Look<'_>, now: Now, effects: &mut Vec<Effect
     mind_sleep(state, now, effects);
     read_wishes(state, look, now, effects);
     reconcile(state, look, now, effects);
+    state.link.set_log(look.has_log);
     mind_link(state, look, now, effects);
     mind_runtime(state, now, effects);
     if !look.is_published {
@@ -376,7 +390,7 @@ fn mind_link(state: &mut State, look: &Look<'_>, now: Now, effects: &mut Vec<Eff
     }
     // While the session is shared anew, it may get another name, and the log is quiet.
     if state.may_switch() {
-        state.link.recovers(now.at);
+        state.link.recover(now.at);
         if !state.link.is_named() {
             effects.push(Effect::AskName);
         }

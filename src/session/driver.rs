@@ -67,13 +67,14 @@ impl View {
     pub(super) fn drop_switch(&mut self) {
         self.switch = Switch::idle();
         self.renewing = None;
+        self.asked_here = false;
     }
 
     /// Begins a switch that the rules decided on.
     pub(super) fn begin_switch(&mut self, host: &Host, how: core::Switch) {
         let (registry, session, actual) = (host.registry.clone(), host.session.clone(), host.core.actual());
         match how {
-            core::Switch::Off => self.switch.start(async move { switch::switch(&registry, &session, Remote::Off).await }),
+            core::Switch::Off => self.switch.start(async move { switch::off(&registry, &session).await }),
             core::Switch::AsDesired => {
                 self.switch.start(async move { switch::as_desired(&registry, &session, actual, None).await });
             }
@@ -219,7 +220,8 @@ impl Host {
         if !shared {
             context.terminal.say(&Line::new(Tone::Attention, "the connection to the Copilot CLI broke"));
         }
-        let mut last = None;
+        let dead = self.joined.entry.id.clone();
+        let mut last: Option<anyhow::Error> = None;
         loop {
             let pause = match left.pop() {
                 Some(Effect::Relaunch(pause)) => pause,
@@ -228,6 +230,9 @@ impl Host {
                 }
                 _ => return Err(last.unwrap_or_else(|| SdkError::RuntimeEnded { reason: "" }.into())),
             };
+            // Of an attempt before this one there may be another runtime already.
+            let broke = last.as_ref().is_some_and(|error| matches!(error.downcast_ref(), Some(SdkError::Connection(_))));
+            let has_other = self.joined.entry.id != dead && self.joined.entry.server.is_running() && !broke;
             let recovering = async {
                 if !pause.is_zero() {
                     let waiting = async {
@@ -236,7 +241,7 @@ impl Host {
                     };
                     context.within("waiting to start the Copilot CLI again", Deadline::new(HAND_OVER), waiting).await?;
                 }
-                self.recover(context, interrupted).await
+                self.recover(context, interrupted, has_other).await
             };
             let Err(error) = recovering.await else { break };
             match error.downcast() {
@@ -274,10 +279,10 @@ impl Host {
                     view.drop_switch();
                 }
                 if view.switch.allows(context, &self.entry, remote) {
-                    view.asked_here = true;
                     if let Err(error) = self.decide(context, view, Input::Wished(remote)) {
                         tracing::debug!(%error, "nobody reads what is told");
                     }
+                    view.asked_here = true;
                 }
             }
             Action::None => {}

@@ -51,7 +51,7 @@ const READY: &str = "ready";
 /// Each side waits so long for the other, once both are there.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 /// The events of a burst are told before the next host takes over.
-const CUT_DEADLINE: Duration = Duration::from_secs(1);
+const CUT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What the session is.
 #[derive(Serialize, Deserialize)]
@@ -125,12 +125,15 @@ impl Host {
         // What came before the next host did is ours to tell.
         let mut view = View::new(&self.entry);
         let cut = Instant::now() + CUT_DEADLINE;
-        while let Ok(Some(event)) = timeout_at(cut, self.next_event()).await {
-            if matches!(event, Event::Started(_)) {
-                break;
+        let mut arrived = false;
+        while !arrived && let Ok(Some(event)) = timeout_at(cut, self.next_event()).await {
+            arrived = matches!(event, Event::Started(_));
+            if !arrived {
+                self.on_event(context, &mut view, &event)?;
             }
-            self.on_event(context, &mut view, &event)?;
         }
+        // What lies between would be told by nobody.
+        anyhow::ensure!(arrived, "too much is happening in the session just now");
         while !self.permits.are_settled() {
             let settling = async { anyhow::Ok(self.permits.settled().await) };
             let settled = context.within("answering what rules allow", Deadline::new(ANSWER_DEADLINE), settling).await?;
@@ -181,7 +184,14 @@ impl Host {
             return Ok(None);
         };
         let taking = registry::Host::acquire(&registry, &id);
-        let mut hold = timeout(ANSWER_DEADLINE, taking).await.context("the session is not let go")??;
+        let taken = timeout(ANSWER_DEADLINE, taking).await.context("the session is not let go");
+        let mut hold = match taken.and_then(|taken| Ok(taken?)) {
+            Ok(hold) => hold,
+            Err(error) => {
+                joined.leave(context, true, Some(&error)).await;
+                return Err(error);
+            }
+        };
         entry.host = Identity::own();
         entry.detached = true;
         let mut begin = || {
@@ -189,13 +199,16 @@ impl Host {
             context.keep_journal(registry.journal(&id)?);
             context.set_activity(progress.activity());
             context.record(&Update::Detached);
-            Ok::<_, anyhow::Error>(context.terminal.data(READY)?)
+            anyhow::Ok(())
         };
         if let Err(error) = begin() {
             // It is still the session of whoever hands it over.
             hold.release();
+            joined.leave(context, true, Some(&error)).await;
             return Err(error);
         }
+        // Whoever does not hear this is gone, and the session is ours; one that does not want to hear it ends this process.
+        let _ = context.terminal.data(READY);
         let queue = Queue::with(servers, &session);
         let mut host = Self {
             registry,

@@ -8,6 +8,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use super::Host;
 use super::core::{Effect, Input, Look, Notice};
 use super::driver::View;
+use super::switch;
 use crate::context::Context;
 use crate::model::{HookEvent, Link};
 use crate::output::Update;
@@ -112,7 +113,8 @@ impl Host {
             turn_is_free: desired.is_free(),
             until: self.registry.limit(&id).get(),
             signs: &signs,
-            is_published: self.hold.is_on_disk(&self.entry) && self.joined.is_on_disk(),
+            has_log: self.watch.has_log(),
+            is_published: self.hold.is_on_disk(&self.entry) && self.joined.is_on_disk() && context.has_journal_on_disk(),
             jitter: jitter(),
         };
         self.decide(context, view, Input::Looked(look))?;
@@ -138,7 +140,14 @@ impl Host {
         match effect {
             Effect::WriteDesired(remote) => {
                 let written = self.registry.make_folders().and_then(|()| self.registry.wanted(id).set(remote));
+                if written.is_ok() {
+                    super::core::update(&mut self.core, Input::Written, self.clock.now());
+                }
                 context.warn_once(written, "other terminals cannot switch remote");
+            }
+            Effect::TakeBack { from, to } => {
+                let written = switch::refused(&self.registry.wanted(id), from, to);
+                context.warn_once(written, "remote may be tried again");
             }
             Effect::WriteLimit(until) => {
                 let written = self.registry.limit(id).set(until);
@@ -154,8 +163,8 @@ impl Host {
             Effect::AskName => self.watch.ask_name(self.session.clone()),
             Effect::Ping => self.watch.ping(self.session.clone()),
             Effect::ReplaceRuntime => {
-                let (registry, entry) = (self.registry.clone(), self.joined.entry.clone());
-                tokio::spawn(async move { pool::replace_hanging(&registry, &entry).await });
+                let (registry, entry, runtime) = (self.registry.clone(), self.joined.entry.clone(), self.joined.runtime.clone());
+                tokio::spawn(async move { pool::replace_hanging(&registry, &entry, &runtime).await });
             }
             Effect::Publish => {
                 let restored = self.joined.restore().and_then(|()| self.hold.restore());

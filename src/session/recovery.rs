@@ -23,25 +23,13 @@ impl Host {
     /// once there was a turn, and some of it never (docs/copilot-cli.md, resume-forgets). A turn that was running is not run
     /// again: that is said, here and in Mission Control.
     ///
-    /// `interrupted`: a turn was running.
-    pub(super) async fn recover(&mut self, context: &mut Context<'_>, interrupted: bool) -> anyhow::Result<()> {
+    /// `interrupted`: a turn was running. `has_other`: the other runtime is there, and the session is not in it yet.
+    pub(super) async fn recover(&mut self, context: &mut Context<'_>, interrupted: bool, has_other: bool) -> anyhow::Result<()> {
         let deadline = Deadline::new(DEADLINE);
-        let joined = pool::acquire(context, &self.registry, &self.choice, deadline, Some(&self.joined.entry)).await?;
-        let dead = std::mem::replace(&mut self.joined, joined);
-
-        self.progress.stop();
-        self.permits.forget();
-        self.queue.forget();
-        self.watch = Watch::new(&self.joined.entry.server);
-        self.entry.runtime.clone_from(&self.joined.entry.id);
-        self.joined.runtime.version().clone_into(&mut self.entry.copilot_version);
-        self.entry.copilot_pid = self.joined.entry.server.pid();
-        // From here on other terminals talk to the new runtime.
-        self.publish(context);
-
+        if !has_other {
+            self.join_other(context, deadline).await?;
+        }
         self.resume(context, deadline).await?;
-        // Nobody waits for what is left of it.
-        tokio::spawn(dead.forget());
         context.tell(&Update::Relaunched { interrupted })?;
         let message = if interrupted {
             "copilot-remote: the Copilot CLI died and was started again. The turn that was running was interrupted; send a prompt to go on."
@@ -51,6 +39,24 @@ impl Host {
         // What they are not told they see.
         let session = self.session.clone();
         tokio::spawn(async move { drop(timeout(TOLD_LIMIT, session.log(message)).await) });
+        Ok(())
+    }
+
+    /// Joins or launches a runtime in place of the one that is dead.
+    async fn join_other(&mut self, context: &mut Context<'_>, deadline: Deadline) -> anyhow::Result<()> {
+        let joined = pool::acquire(context, &self.registry, &self.choice, deadline, Some(&self.joined.entry)).await?;
+        let dead = std::mem::replace(&mut self.joined, joined);
+        // Nobody waits for what is left of it.
+        tokio::spawn(dead.forget());
+        self.progress.stop();
+        self.permits.forget();
+        self.queue.forget();
+        self.watch = Watch::new(&self.joined.entry.server);
+        self.entry.runtime.clone_from(&self.joined.entry.id);
+        self.joined.runtime.version().clone_into(&mut self.entry.copilot_version);
+        self.entry.copilot_pid = self.joined.entry.server.pid();
+        // From here on other terminals talk to the new runtime.
+        self.publish(context);
         Ok(())
     }
 

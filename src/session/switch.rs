@@ -1,6 +1,7 @@
 //! Switching remote, from any terminal: what is wanted is written down first, and the last word wins (see [`Wanted`]).
 
 use crate::model::Link;
+use jiff::Timestamp;
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -51,24 +52,17 @@ fn late() -> SdkError {
     SdkError::Deadline { step: "switching remote", limit: DEADLINE }
 }
 
-/// Switches, as the host of the session. A refusal leaves it as it was.
-pub(super) async fn switch(registry: &Registry, session: &Session, remote: Remote) -> anyhow::Result<Switched> {
-    let wanted = registry.wanted(session.id());
-    wanted.set(remote)?;
-    let turn = match remote {
-        Remote::Off => timeout(OFF_DEADLINE, wanted.turn()).await.ok().transpose()?,
-        Remote::On | Remote::Export => Some(turn(&wanted).await?),
-    };
-    let before = registry.entry(session.id()).map_or(Remote::Off, |entry| entry.remote);
-    match settle(session, &wanted, before).await {
-        Ok((remote, url)) => Ok(Switched { remote, url, turn }),
-        // What is wanted is made so when the session is resumed.
-        Err(error @ SdkError::Connection(_)) => Err(error.into()),
-        Err(error) => {
-            refused(&wanted, remote, before)?;
-            Err(error.into())
-        }
-    }
+/// Switches off, as the host of the session. No file is in the way of that: neither a word that cannot be written, nor a lock that
+/// somebody who was stopped (Ctrl-Z) holds.
+pub(super) async fn off(registry: &Registry, session: &Session) -> anyhow::Result<Switched> {
+    let turn = timeout(OFF_DEADLINE, registry.wanted(session.id()).turn()).await.ok().and_then(Result::ok);
+    disable(session).await?;
+    Ok(Switched { remote: Remote::Off, url: None, turn })
+}
+
+async fn disable(session: &Session) -> Result<(), SdkError> {
+    let late = |_| Err(late());
+    timeout(DEADLINE, session.disable_remote()).await.unwrap_or_else(late).map_err(SdkError::explain_ended)
 }
 
 /// Makes remote what is desired by now; a refusal leaves the word, so that it can be tried again. `actual`: how it is.
@@ -84,13 +78,16 @@ pub(super) async fn as_desired(
     let wanted = registry.wanted(session.id());
     let turn = Some(turn(&wanted).await?);
     let mut before = actual;
-    if let Some(off) = off {
-        let late = |_| Err(late());
-        timeout(DEADLINE, session.disable_remote()).await.unwrap_or_else(late)?;
-        off.store(true, Ordering::Relaxed);
+    // What came on while the turn was waited for is switched off as well.
+    let unwanted = wanted.get() == Remote::Off || registry.limit(session.id()).is_over();
+    if unwanted || off.is_some() {
+        disable(session).await?;
+        if let Some(off) = off {
+            off.store(true, Ordering::Relaxed);
+        }
         before = Remote::Off;
     }
-    if before == Remote::Off && (wanted.get() == Remote::Off || registry.limit(session.id()).is_over()) {
+    if unwanted {
         return Ok(Switched { remote: Remote::Off, url: None, turn });
     }
     let (remote, url) = settle(session, &wanted, before).await?;
@@ -116,32 +113,72 @@ pub(super) fn refused(wanted: &Wanted, remote: Remote, before: Remote) -> Result
     wanted.set(now)
 }
 
-/// Takes the word back where whoever gave it does not wait for the outcome.
-struct TakenBack {
-    wanted: Wanted,
+/// What becomes of the time limit with a switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeLimit {
+    Keep,
+    /// Until then; none: without a limit.
+    Change(Option<Timestamp>),
+}
+
+/// Takes a wish back where whoever had it does not wait for the outcome: as it was before is as it is to be. Somebody's off stays.
+struct TakenBack<'a> {
+    registry: &'a Registry,
+    session: &'a str,
     remote: Remote,
     before: Remote,
+    /// The limit of before, where the wish has one of its own.
+    limit: TimeLimit,
     done: bool,
 }
 
-impl Drop for TakenBack {
-    fn drop(&mut self) {
-        if !self.done {
-            let _ = refused(&self.wanted, self.remote, self.before);
+impl TakenBack<'_> {
+    fn take_back(&self) {
+        let wanted = self.registry.wanted(self.session);
+        if self.done || self.remote == Remote::Off || wanted.get() != self.remote {
+            return;
+        }
+        let _ = wanted.set(self.before);
+        self.restore_limit();
+    }
+
+    fn restore_limit(&self) {
+        if let TimeLimit::Change(limit) = self.limit {
+            let _ = self.registry.limit(self.session).set(limit);
         }
     }
 }
 
+impl Drop for TakenBack<'_> {
+    fn drop(&mut self) {
+        self.take_back();
+    }
+}
+
 /// Switches, from any other terminal: the entry as it is then, and whether the session's host has seen it in time.
-pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: Remote) -> anyhow::Result<(SessionEntry, bool)> {
+///
+/// `until`: the time limit of what is shared. It is written down together with the wish, so that whoever carries the wish
+/// out obeys it.
+pub(crate) async fn switch_from_outside(
+    registry: &Registry,
+    id: &str,
+    remote: Remote,
+    until: TimeLimit,
+) -> anyhow::Result<(SessionEntry, bool)> {
     // The reason of a refusal is an event, which comes to those who are attached.
     let mut journal = registry.read_journal(id)?;
     if let Some(journal) = &mut journal {
         journal.skip_to_end()?;
     }
     let wanted = registry.wanted(id);
-    let mut word = TakenBack { wanted: wanted.clone(), remote, before: wanted.get(), done: false };
+    let limit = registry.limit(id);
+    let before = wanted.get();
+    let old_limit = if until == TimeLimit::Keep { until } else { TimeLimit::Change(limit.get()) };
+    let mut word = TakenBack { registry, session: id, remote, before, limit: old_limit, done: false };
     wanted.set(remote)?;
+    if let TimeLimit::Change(until) = until {
+        limit.set(until)?;
+    }
     // Whoever has the turn may have been stopped (Ctrl-Z): off does not wait for that one, and can do no harm without.
     let turn = match remote {
         Remote::Off => timeout(OFF_DEADLINE, wanted.turn()).await.ok().transpose()?,
@@ -179,6 +216,7 @@ pub(crate) async fn switch_from_outside(registry: &Registry, id: &str, remote: R
         Err(error) => {
             word.done = true;
             refused(&wanted, remote, entry.remote)?;
+            word.restore_limit();
             let reason = match journal {
                 Some(mut journal) => timeout(Duration::from_millis(500), reason(&mut journal)).await.ok(),
                 None => None,
@@ -331,9 +369,8 @@ impl<T: Send + 'static> Switch<T> {
             self.0 = None;
             return switched;
         }
-        // There is none, or it panicked, which the panic's own message tells.
-        self.0 = None;
-        pending().await
+        // There is none, or it panicked.
+        if self.0.take().is_some() { Err(anyhow::anyhow!("the switch broke off")) } else { pending().await }
     }
 }
 

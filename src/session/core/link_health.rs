@@ -69,6 +69,11 @@ impl LinkHealth {
         Self { has_log, touched: at, nudged: at, ..Self::default() }
     }
 
+    /// Whether there is a log: it may be removed under a runtime that lives.
+    pub(crate) fn set_log(&mut self, has_log: bool) {
+        self.has_log = has_log;
+    }
+
     /// The state of the link, as others see it.
     pub(crate) fn state(&self) -> Link {
         match (self.next, self.has_log) {
@@ -138,7 +143,6 @@ impl LinkHealth {
 
     /// Takes in what the log says: why the link is lost, where that is new. `jitter`: hosts of one runtime do not act at the same instant.
     pub(crate) fn read(&mut self, signs: &[Sign], jitter: Duration, at: Duration) -> Option<String> {
-        let was_lost = self.next.is_some();
         let mut lost = None;
         for sign in signs {
             if !self.is_ours(sign, at) {
@@ -174,29 +178,27 @@ impl LinkHealth {
                 Some(_) => {}
             }
         }
-        lost.filter(|_| !was_lost)
+        lost
     }
 
-    /// Whether the trouble is over; whether the link was lost by it.
-    pub(crate) fn recovers(&mut self, at: Duration) -> bool {
-        let Some((trouble, silence)) = self.last_trouble else { return false };
+    /// Forgets the trouble once it is over.
+    pub(crate) fn recover(&mut self, at: Duration) {
+        let Some((trouble, silence)) = self.last_trouble else { return };
         let attempted = self.last_attempt.is_some_and(|attempt| attempt >= trouble);
         // Where the runtime gave up, it is quiet until something is done about it.
         if self.next.is_some() && !attempted {
-            return false;
+            return;
         }
         let healthy = if self.renewed {
             self.last_attempt.is_some_and(|attempt| at.saturating_sub(attempt) >= POLLS_HEALTHY_AFTER)
         } else {
             at.saturating_sub(trouble) >= silence
         };
-        let was_lost = self.next.is_some();
         if healthy {
             let control_id = self.control_id.take();
             let (touched, nudged) = (self.touched, self.nudged);
             *self = Self { control_id, touched, nudged, ..Self::new(self.has_log, at) };
         }
-        healthy && was_lost
     }
 
     /// What is to be done now. `may_switch`: nothing is being switched.

@@ -14,6 +14,13 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 impl State {
+    /// Until that is written down, it counts all the same.
+    fn write_desired(&mut self, remote: Remote, effects: &mut Vec<Effect>) {
+        self.desired = remote;
+        self.unwritten = true;
+        effects.push(Effect::WriteDesired(remote));
+    }
+
     fn retry_later(&mut self, now: Now) {
         let attempts = self.retry.map_or(0, |(_, attempts)| attempts);
         let pause = (FIRST_PAUSE * (1 << attempts.min(4))).min(LONGEST_PAUSE);
@@ -23,7 +30,9 @@ impl State {
 
 /// Takes over what the files say; what is missing there is written anew.
 pub(super) fn read_wishes(state: &mut State, look: &Look<'_>, now: Now, effects: &mut Vec<Effect>) {
-    if let Some(desired) = look.desired {
+    if state.unwritten {
+        effects.push(Effect::WriteDesired(state.desired));
+    } else if let Some(desired) = look.desired {
         state.desired = desired;
         state.until = look.until;
     } else {
@@ -35,8 +44,7 @@ pub(super) fn read_wishes(state: &mut State, look: &Look<'_>, now: Now, effects:
     }
     if state.until.is_some_and(|until| until <= now.wall) && state.desired != Remote::Off {
         // At once: what is under way stops at this word, and what is to be shared again is not.
-        state.desired = Remote::Off;
-        effects.push(Effect::WriteDesired(Remote::Off));
+        state.write_desired(Remote::Off, effects);
         effects.push(Effect::Tell(Notice::LimitOver));
     }
     if state.desired == Remote::Off {
@@ -84,10 +92,9 @@ pub(super) fn reconcile(state: &mut State, look: &Look<'_>, now: Now, effects: &
 /// A person at this terminal switches. `off` does not wait for what is under way.
 pub(super) fn wished(state: &mut State, remote: Remote, now: Now, effects: &mut Vec<Effect>) {
     state.drop_switch(now, effects);
-    state.desired = remote;
     state.retry = None;
     state.differs_since = Some(now.at);
-    effects.push(Effect::WriteDesired(remote));
+    state.write_desired(remote, effects);
     state.start(if remote == Remote::Off { Switch::Off } else { Switch::AsDesired }, effects);
 }
 
@@ -99,7 +106,12 @@ pub(super) fn switched(state: &mut State, outcome: Outcome, now: Now, effects: &
     }
     match outcome {
         Outcome::Done(remote) => {
-            state.told_meanwhile = None;
+            // Somebody else's answer may have come later than this one, which is read only now.
+            let remote = match (remote, state.told_meanwhile.take()) {
+                (Remote::On, Some(Remote::Off)) => Remote::Off,
+                (Remote::Off, Some(told)) => told,
+                (done, _) => done,
+            };
             // One that was shared anew is not told to be well until that shows.
             if renewing && remote != Remote::Off {
                 state.actual = remote;
@@ -124,8 +136,8 @@ pub(super) fn switched(state: &mut State, outcome: Outcome, now: Now, effects: &
                 // It would be refused again: what is desired is what is.
                 state.restoring = false;
                 state.retry = None;
+                effects.push(Effect::TakeBack { from: state.desired, to: state.actual });
                 state.desired = state.actual;
-                effects.push(Effect::WriteDesired(state.actual));
             }
         }
         // It is settled by the relaunch, or by the next look.

@@ -81,6 +81,8 @@ struct World {
     outage_until: u64,
     policy_refuses_until: u64,
     cli_away_until: u64,
+    /// Nothing can be written until then.
+    full_until: u64,
     next_upload: u64,
     sessions: Vec<Session>,
 }
@@ -98,6 +100,7 @@ impl World {
             outage_until: 0,
             policy_refuses_until: 0,
             cli_away_until: 0,
+            full_until: 0,
             next_upload: 0,
             sessions,
         }
@@ -115,7 +118,8 @@ impl World {
                 self.misfortune();
             }
             if self.at >= quiet_from {
-                (self.hung_until, self.outage_until, self.policy_refuses_until, self.cli_away_until) = (0, 0, 0, 0);
+                (self.hung_until, self.outage_until, self.policy_refuses_until) = (0, 0, 0);
+                (self.cli_away_until, self.full_until) = (0, 0);
             }
             for index in 0..self.sessions.len() {
                 self.step(index)?;
@@ -129,7 +133,7 @@ impl World {
     fn misfortune(&mut self) {
         let index = self.rng.usize(..self.sessions.len());
         let long = self.at + self.rng.u64(1..60_000);
-        match self.rng.u8(..14) {
+        match self.rng.u8(..15) {
             0..=3 => self.other_terminal(index),
             4 => self.hung_until = self.at + self.rng.u64(1..30_000),
             5 => self.outage_until = long,
@@ -147,6 +151,7 @@ impl World {
                 let wish = self.wish();
                 self.decide(index, Input::Wished(wish));
             }
+            13 => self.full_until = self.at + self.rng.u64(1..20_000),
             _ => self.hand_over(index),
         }
     }
@@ -160,7 +165,7 @@ impl World {
         let (to, steps, takes) = (self.wish(), self.rng.u8(..4), self.rng.u64(1..5000));
         let at = self.at;
         let session = &mut self.sessions[index];
-        if session.ended {
+        if session.ended || at < self.full_until {
             return;
         }
         session.word = Some(to);
@@ -205,7 +210,8 @@ impl World {
             return Ok(());
         }
         if let Some(at) = self.sessions[index].relaunch_at {
-            self.sessions[index].word_off_since = None;
+            // Nothing is shared meanwhile.
+            (self.sessions[index].word_off_since, self.sessions[index].failing_since) = (None, None);
             if self.at >= at {
                 self.sessions[index].relaunch_at = None;
                 let input = if self.at < self.cli_away_until {
@@ -244,44 +250,60 @@ impl World {
 
     fn answer_calls(&mut self, index: usize) {
         let at = self.at;
-        let calls = std::mem::take(&mut self.sessions[index].calls);
-        for call in calls {
-            if call.due > at {
-                self.sessions[index].calls.push(call);
-                continue;
-            }
+        let (due, left) = std::mem::take(&mut self.sessions[index].calls).into_iter().partition(|call| call.due <= at);
+        self.sessions[index].calls = left;
+        let due: Vec<Call> = due;
+        // An answer comes behind the events before it, and may be read behind some that came later.
+        let late = self.rng.bool();
+        let mut answers = Vec::new();
+        for call in due {
             let outcome = self.obey(index, call.to);
-            // Answers come behind the events before them.
             if let Caller::Host(_) = call.answers {
                 self.tell_events(index, u64::MAX);
             }
-            match (call.answers, outcome) {
-                (Caller::Host(Switch::Anew), outcome) => {
-                    let outcome = match outcome {
-                        Outcome::Passing { .. } => Outcome::Passing { off: true },
-                        Outcome::Refused { .. } => Outcome::Refused { off: true },
-                        done => done,
-                    };
-                    self.decide(index, Input::Switched(outcome));
-                }
-                (Caller::Host(_), outcome) => self.decide(index, Input::Switched(outcome)),
-                // A refused command takes its word back.
-                (Caller::Other, Outcome::Refused { .. } | Outcome::Passing { .. }) => {
-                    let session = &mut self.sessions[index];
-                    if session.word == Some(call.to) && call.to != Remote::Off {
-                        session.word = Some(session.state.remote());
-                    }
-                }
-                // Before it lets go, it looks at the word again.
-                (Caller::Other, _) => {
-                    let session = &mut self.sessions[index];
-                    if let Some(word) = session.word.filter(|word| *word != call.to) {
-                        session.turn_until = at + 1000;
-                        session.calls.push(Call { to: word, due: at + 500, ..call });
-                    }
-                }
-                (Caller::Nobody, _) => {}
+            if late {
+                answers.push((call, outcome));
+            } else {
+                self.answer(index, call, outcome);
             }
+        }
+        if late {
+            self.tell_events(index, u64::MAX);
+        }
+        for (call, outcome) in answers {
+            self.answer(index, call, outcome);
+        }
+    }
+
+    /// Whoever asked hears what came of it.
+    fn answer(&mut self, index: usize, call: Call, outcome: Outcome) {
+        let at = self.at;
+        match (call.answers, outcome) {
+            (Caller::Host(Switch::Anew), outcome) => {
+                let outcome = match outcome {
+                    Outcome::Passing { .. } => Outcome::Passing { off: true },
+                    Outcome::Refused { .. } => Outcome::Refused { off: true },
+                    done => done,
+                };
+                self.decide(index, Input::Switched(outcome));
+            }
+            (Caller::Host(_), outcome) => self.decide(index, Input::Switched(outcome)),
+            // A refused command takes its word back.
+            (Caller::Other, Outcome::Refused { .. } | Outcome::Passing { .. }) => {
+                let session = &mut self.sessions[index];
+                if session.word == Some(call.to) && call.to != Remote::Off {
+                    session.word = Some(session.state.remote());
+                }
+            }
+            // Before it lets go, it looks at the word again.
+            (Caller::Other, _) => {
+                let session = &mut self.sessions[index];
+                if let Some(word) = session.word.filter(|word| *word != call.to) {
+                    session.turn_until = at + 1000;
+                    session.calls.push(Call { to: word, due: at + 500, ..call });
+                }
+            }
+            (Caller::Nobody, _) => {}
         }
     }
 
@@ -338,6 +360,7 @@ impl World {
             desired: session.word,
             turn_is_free: self.at >= session.turn_until,
             until: None,
+            has_log: true,
             signs: &signs,
             is_published: session.published,
             jitter: Duration::from_millis(self.rng.u64(..1000)),
@@ -363,7 +386,18 @@ impl World {
         let (at, takes) = (self.at, self.rng.u64(1..3000));
         let session = &mut self.sessions[index];
         match effect {
-            Effect::WriteDesired(remote) => session.word = Some(*remote),
+            Effect::WriteDesired(remote) => {
+                // A disk that is full takes nothing.
+                if at >= self.full_until {
+                    self.sessions[index].word = Some(*remote);
+                    self.decide(index, Input::Written);
+                }
+            }
+            Effect::TakeBack { from, to } => {
+                if session.word == Some(*from) && at >= self.full_until {
+                    session.word = Some(*to);
+                }
+            }
             Effect::Switch(switch) => {
                 let to = if *switch == Switch::Off { Remote::Off } else { session.word.unwrap_or(Remote::Off) };
                 if *switch == Switch::Anew {

@@ -44,7 +44,7 @@ impl World {
     fn second(&mut self, signs: &[Sign]) -> Vec<Effect> {
         self.at += 1;
         let (desired, until, turn_is_free) = (self.word, self.until, self.turn_is_free);
-        let look = Look { desired, turn_is_free, until, signs, is_published: true, jitter: Duration::ZERO };
+        let look = Look { desired, turn_is_free, until, signs, has_log: true, is_published: true, jitter: Duration::ZERO };
         let mut effects = self.input(Input::Looked(look));
         effects.extend(self.input(Input::Answered));
         effects
@@ -100,7 +100,7 @@ fn a_failed_switch_is_tried_again_or_taken_back() {
         world.word = Some(Remote::On);
         assert!(world.seconds(4).contains(&Effect::Switch(Switch::AsDesired)));
         let effects = world.switched(outcome);
-        assert_eq!(effects.contains(&Effect::WriteDesired(Remote::Off)), !tried_again, "{outcome:?}");
+        assert_eq!(effects.contains(&Effect::TakeBack { from: Remote::On, to: Remote::Off }), !tried_again, "{outcome:?}");
         if !tried_again {
             world.word = Some(Remote::Off);
         }
@@ -112,6 +112,53 @@ fn a_failed_switch_is_tried_again_or_taken_back() {
     world.second(&[]);
     assert_eq!(world.switched(Outcome::Refused { off: false }), []);
     assert_eq!(world.seconds(5), [Effect::Switch(Switch::Off)]);
+}
+
+/// What is wished counts also where it cannot be written down: what stands on the disk is of before.
+#[test]
+fn a_wish_that_cannot_be_written_counts() {
+    let mut world = world(Remote::On);
+    assert_eq!(world.input(Input::Wished(Remote::Off)), [Effect::WriteDesired(Remote::Off), Effect::Switch(Switch::Off)]);
+    world.switched(Outcome::Done(Remote::Off));
+    for _ in 0..10 {
+        assert_eq!(world.second(&[]), [Effect::WriteDesired(Remote::Off)], "it is not taken for a wish to share");
+    }
+    world.word = Some(Remote::Off);
+    world.input(Input::Written);
+    assert_eq!(world.seconds(10), []);
+    world.word = Some(Remote::On);
+    assert!(world.seconds(5).contains(&Effect::Switch(Switch::AsDesired)));
+}
+
+/// The answer to the host's call is read after an event that came later.
+#[test]
+fn what_came_on_behind_an_off_is_switched_off() {
+    let mut world = world(Remote::On);
+    world.word = Some(Remote::Off);
+    world.second(&[]);
+    world.input(Input::Steerable(true));
+    world.switched(Outcome::Done(Remote::Off));
+    assert_eq!(world.shows().0, Remote::On);
+    assert_eq!(world.second(&[]), [Effect::Switch(Switch::Off)]);
+}
+
+/// A log that is removed under a runtime tells of no trouble any more.
+#[test]
+fn without_its_log_a_link_is_not_said_to_be_well() {
+    let mut world = world(Remote::On);
+    let look = |has_log| Look {
+        desired: Some(Remote::On),
+        turn_is_free: true,
+        until: None,
+        has_log,
+        signs: &[],
+        is_published: true,
+        jitter: Duration::ZERO,
+    };
+    for (has_log, link) in [(true, Link::Connected), (false, Link::Unverified), (true, Link::Connected)] {
+        world.input(Input::Looked(look(has_log)));
+        assert_eq!(world.shows().1, link);
+    }
 }
 
 #[test]
@@ -199,6 +246,7 @@ fn a_runtime_that_does_not_answer_is_not_said_to_be_well() {
             turn_is_free: true,
             until: None,
             signs: &[],
+            has_log: true,
             is_published: true,
             jitter: Duration::ZERO,
         };
@@ -265,8 +313,15 @@ fn a_cause_that_may_pass_is_waited_for() {
 fn a_machine_that_slept_is_looked_at() {
     let mut world = world(Remote::On);
     world.second(&[]);
-    let look =
-        Look { desired: world.word, turn_is_free: true, until: None, signs: &[], is_published: true, jitter: Duration::ZERO };
+    let look = Look {
+        desired: world.word,
+        turn_is_free: true,
+        until: None,
+        signs: &[],
+        has_log: true,
+        is_published: true,
+        jitter: Duration::ZERO,
+    };
     let now = Now { at: Duration::from_secs(3), wall: Timestamp::UNIX_EPOCH + Duration::from_secs(603) };
     let effects = update(&mut world.state, Input::Looked(look), now);
     assert_eq!(effects[0], Effect::Tell(Notice::Slept(Duration::from_mins(10))));
@@ -276,8 +331,15 @@ fn a_machine_that_slept_is_looked_at() {
 #[test]
 fn what_is_not_on_disk_is_written_again() {
     let mut world = world(Remote::Off);
-    let look =
-        Look { desired: world.word, turn_is_free: true, until: None, signs: &[], is_published: false, jitter: Duration::ZERO };
+    let look = Look {
+        desired: world.word,
+        turn_is_free: true,
+        until: None,
+        signs: &[],
+        has_log: true,
+        is_published: false,
+        jitter: Duration::ZERO,
+    };
     assert_eq!(world.input(Input::Looked(look)), [Effect::Publish]);
 }
 
