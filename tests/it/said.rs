@@ -49,6 +49,20 @@ fn a_wish_is_carried_out_whoever_wrote_it() {
     sandbox.stop_all();
 }
 
+/// What stands in the place of the word, and cannot be written, keeps nobody from switching off.
+#[test]
+fn off_needs_no_file() {
+    let sandbox = Sandbox::new();
+    let id = shared(&sandbox);
+    let word = sandbox.state().join(format!("sessions/{id}.wanted"));
+    fs::remove_file(&word).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &word).unwrap();
+    wait_for("off", MENDED, || sandbox.list()[0]["remote"] == "off");
+    fs::remove_file(&word).unwrap();
+    wait_for("the word", MENDED, || fs::read_to_string(&word).is_ok_and(|word| word == "off     "));
+    sandbox.stop_all();
+}
+
 #[test]
 fn files_that_are_removed_come_back() {
     let sandbox = Sandbox::new();
@@ -56,6 +70,10 @@ fn files_that_are_removed_come_back() {
     let state = sandbox.state();
     fs::remove_file(state.join(format!("sessions/{id}.json"))).unwrap();
     wait_for("the entry", MENDED, || is_listed(&sandbox));
+    fs::write(state.join(format!("sessions/{id}.json")), "{").unwrap();
+    wait_for("a whole entry", MENDED, || is_listed(&sandbox));
+    fs::remove_dir_all(state.join("logs")).unwrap();
+    wait_for("the journal", MENDED, || state.join(format!("logs/session-{id}.jsonl")).exists());
     fs::remove_dir_all(state.join("sessions")).unwrap();
     wait_for("the folder of entries", MENDED, || is_listed(&sandbox));
     // A word that is missing is no wish to end sharing, and the lock is held again.

@@ -163,7 +163,8 @@ fn the_link_is_shown_once_on_one_terminal_and_twice_on_two() {
 
 #[test]
 fn keys_do_what_the_help_says() {
-    for columns in [40, 80, 200] {
+    // With 36 columns no code fits; with 40 the code of a link fits whose random id has many digits.
+    for columns in [36, 80, 200] {
         let sandbox = calm();
         let mut pty = start(&sandbox, columns, 60, "--qr never");
         let keys = if columns < 80 { "? help" } else { "r off, q QR, o open, c copy, d detach, ? help, xx stop" };
